@@ -1,0 +1,99 @@
+"""Trains the judge's tokenizer: byte-level BPE with Qwen2.5's normaliser and split pattern, in a small vocabulary."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from corpus import DEFAULT_CORPUS, training_sources
+from prompt import encode, label_ids, prompt_text
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
+from tokenizers.models import BPE
+
+SPLIT_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+END_OF_TEXT = "<|endoftext|>"
+SPECIAL_TOKENS = [END_OF_TEXT, "<|im_start|>", "<|im_end|>"]
+PLAIN_ADDED_TOKENS = ["<think>", "</think>"]
+TEMPLATE_REPEATS = 2000
+"""The template stands in the training text so that its words become single tokens: every prompt pays for them."""
+
+
+def train(corpus: Path, vocab_size: int) -> Tokenizer:
+    tokenizer = Tokenizer(BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(SPLIT_PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)
+    added = [AddedToken(t, special=True, normalized=False) for t in SPECIAL_TOKENS]
+    added += [AddedToken(t, special=False, normalized=False) for t in PLAIN_ADDED_TOKENS]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(added),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    texts = [source.text for source in training_sources(corpus)]
+    tokenizer.train_from_iterator([*texts, *[prompt_text("", "")] * TEMPLATE_REPEATS], trainer)
+    tokenizer.add_tokens(added)
+    label_ids(tokenizer)
+    return tokenizer
+
+
+def tokenizer_config(tokenizer: Tokenizer, model_max_length: int) -> dict[str, object]:
+    return {
+        "add_bos_token": False,
+        "add_prefix_space": False,
+        "added_tokens_decoder": {
+            str(index): {
+                "content": token.content,
+                "lstrip": token.lstrip,
+                "normalized": token.normalized,
+                "rstrip": token.rstrip,
+                "single_word": token.single_word,
+                "special": token.special,
+            }
+            for index, token in sorted(tokenizer.get_added_tokens_decoder().items())
+        },
+        "additional_special_tokens": SPECIAL_TOKENS[1:],
+        "bos_token": None,
+        "clean_up_tokenization_spaces": False,
+        "eos_token": END_OF_TEXT,
+        "errors": "replace",
+        "model_max_length": model_max_length,
+        "pad_token": END_OF_TEXT,
+        "split_special_tokens": False,
+        "tokenizer_class": "Qwen2Tokenizer",
+        "unk_token": None,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--corpus", type=Path, default=DEFAULT_CORPUS, help="folder with sotu/*.txt and moby-dick.txt")
+    parser.add_argument("--out", type=Path, required=True, help="folder for tokenizer.json and tokenizer_config.json")
+    parser.add_argument("--vocab-size", type=int, default=4096, help="entries, added tokens included")
+    parser.add_argument("--model-max-length", type=int, default=4096, help="written to tokenizer_config.json")
+    args = parser.parse_args()
+
+    tokenizer = train(args.corpus, args.vocab_size)
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(args.out / "tokenizer.json"))
+    config = json.dumps(tokenizer_config(tokenizer, args.model_max_length), indent=2, ensure_ascii=False)
+    (args.out / "tokenizer_config.json").write_text(config + "\n", encoding="utf-8")
+
+    text = "".join(source.text for source in training_sources(args.corpus)[::20])
+    ratio = len(text.encode()) / len(encode(tokenizer, text))
+    template_tokens = len(encode(tokenizer, prompt_text("", "")))
+    print(f"{tokenizer.get_vocab_size()} entries, {ratio:.2f} bytes a token, {template_tokens} tokens of template")
+
+
+if __name__ == "__main__":
+    main()
