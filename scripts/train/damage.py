@@ -106,7 +106,7 @@ DAMAGES: dict[str, Damage] = {
 
 
 def splice_texts(rng: random.Random, texts: list[str]) -> str:
-    """Runs of 25 to 60 words from each of the texts in turn."""
+    """Runs of 25 to 60 words from each of the texts in turn, up to the length of the first."""
     words = [text.split() for text in texts]
     at, out = [0] * len(words), []
     while all(at[i] < len(words[i]) for i in range(len(words))):
@@ -114,7 +114,7 @@ def splice_texts(rng: random.Random, texts: list[str]) -> str:
             run = rng.randint(25, 60)
             out += source[at[i] : at[i] + run]
             at[i] += run
-    return " ".join(out)
+    return " ".join(out[: len(words[0])])
 
 
 def rewrap(rng: random.Random, text: str) -> str:

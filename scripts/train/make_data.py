@@ -1,7 +1,7 @@
 """Makes the judgement examples that the judge is trained on.
 
-An example is a document (ids) and chunks to judge at some of its chunk borders. Each carries its label: 1 = chosen (real
-text), 0 = rejected. The document may itself be damaged, so that the judge meets every kind of context:
+An example is a document (ids) and chunks to judge at some of its chunk borders. Each carries its label: 1 = chosen
+(real text), 0 = rejected. The document may itself be damaged, so that the judge meets every kind of context:
 
     real     a real document; at each chunk border the real chunk and a rejected one, sampled or damaged
     damaged  a document damaged as a whole; its chunks are rejected, real ones in their place are chosen
@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from corpus import DEFAULT_CORPUS, ExcerptPicker, training_sources
+from corpus import DEFAULT_CORPUS, ExcerptPicker, held_out_sources, training_sources
 from damage import DAMAGES, rewrap, splice_texts
 from prompt import CHUNK_SIZE, chunk_starts, decode, encode
 from sampling import TEMPERATURES, Request, Sampler
@@ -212,6 +212,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder with tokenizer.json")
     parser.add_argument("--base", type=Path, required=True, help="base checkpoint to sample from")
     parser.add_argument("--out", type=Path, required=True, help="examples, one JSON object a line")
+    parser.add_argument("--held-out", action="store_true", help="use the held-out addresses, to evaluate with")
     parser.add_argument("--documents", type=int, default=2500, help="number of examples (default: 2500)")
     parser.add_argument("--long-share", type=float, default=0.12, help="share of long documents (default: 0.12)")
     parser.add_argument("--max-tokens", type=int, default=4000, help="tokens of the longest document (default: 4000)")
@@ -223,7 +224,8 @@ def main() -> None:
 
     tokenizer = Tokenizer.from_file(str(args.tokenizer / "tokenizer.json"))
     base = AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.float32)
-    maker = ExampleMaker(tokenizer, ExcerptPicker(training_sources(args.corpus)), args)
+    sources = held_out_sources(args.corpus) if args.held_out else training_sources(args.corpus)
+    maker = ExampleMaker(tokenizer, ExcerptPicker(sources), args)
     examples = [maker.make() for _ in range(args.documents)]
     maker.finish(Sampler(base, forbidden_ids(tokenizer), args.seed))
 

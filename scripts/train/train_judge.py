@@ -21,7 +21,7 @@ from schedule import build_optimizer, set_learning_rate
 from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoModelForCausalLM, PreTrainedModel
-from tree import ATTENTION_NAME, Judged, Tree, build_tree, tree_log_odds
+from tree import ATTENTION_NAME, Judged, build_tree, tree_log_odds
 
 
 def judge_from_base(base: Path, labels: tuple[int, int]) -> PreTrainedModel:
@@ -45,8 +45,10 @@ def save_judge(model: PreTrainedModel, labels: tuple[int, int], tokenizer: Path,
         head[label] = weights["lm_head.weight"][label]
     weights["lm_head.weight"] = head
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+    (out / "model.safetensors").chmod(0o644)  # as the other files; the writer keeps it private
     config = model.config.to_diff_dict()
-    config |= {"architectures": ["Qwen2ForCausalLM"], "dtype": "bfloat16", "tie_word_embeddings": False, "use_cache": True}
+    config |= {"architectures": ["Qwen2ForCausalLM"], "dtype": "bfloat16"}
+    config |= {"tie_word_embeddings": False, "use_cache": True}
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         if tokenizer.resolve() != out.resolve():
@@ -61,13 +63,12 @@ class Progress:
         self._reset()
 
     def _reset(self) -> None:
-        self._loss, self._chunks, self._rows = 0.0, 0, 0
+        self._loss, self._chunks = 0.0, 0
         self._right: dict[str, list[bool]] = defaultdict(list)
 
-    def add(self, losses: torch.Tensor, log_odds: torch.Tensor, targets: torch.Tensor, kinds: list[str], rows: int) -> None:
+    def add(self, losses: torch.Tensor, log_odds: torch.Tensor, targets: torch.Tensor, kinds: list[str]) -> None:
         self._loss += losses.sum().item()
         self._chunks += len(losses)
-        self._rows += rows
         for kind, right in zip(kinds, ((log_odds > 0) == (targets > 0.5)).tolist(), strict=True):
             self._right[kind].append(right)
 
@@ -111,14 +112,15 @@ def main() -> None:
         examples = [example for example in examples if example["judged"]]
         num_chunks = sum(len(example["judged"]) for example in examples)
         for example in examples:
-            tree: Tree = build_tree(tokenizer, example["ids"], [Judged(start, ids) for start, ids, _, _ in example["judged"]])
+            judged = [Judged(start, ids) for start, ids, _, _ in example["judged"]]
+            tree = build_tree(tokenizer, example["ids"], judged)
             targets = torch.tensor([float(label) for _, _, label, _ in example["judged"]])
             with torch.autocast("cpu", torch.bfloat16):
                 log_odds = tree_log_odds(model, tree, labels)
             losses = binary_cross_entropy_with_logits(log_odds.float(), targets, reduction="none")
             (losses.sum() / num_chunks).backward()
             kinds = [kind for _, _, _, kind in example["judged"]]
-            progress.add(losses.detach(), log_odds.detach(), targets, kinds, tree.input_ids.shape[1])
+            progress.add(losses.detach(), log_odds.detach(), targets, kinds)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -1,7 +1,7 @@
 """One forward pass for all prompts of a document: a trunk with branches.
 
-The prompts of a document share their beginnings. The trunk is the document's own ids; branch i is what prompt i has after
-its longest common prefix with the trunk:
+The prompts of a document share their beginnings. The trunk is the document's own ids; branch i is what prompt i has
+after its longest common prefix with the trunk:
 
     trunk     t0 t1 t2 t3 t4 t5 t6 t7 ..
     branch 0  |  b b b b                 attends to t[:prefix] and to itself
@@ -22,7 +22,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
 ATTENTION_NAME = "tree"
-ROWS_PER_GROUP = 640
+ROWS_PER_GROUP = 240
 """Neighbouring branches whose attention runs in one call."""
 
 
@@ -102,7 +102,8 @@ def _group_mask(begin: int, end: int, prefix: int, members: list[tuple[int, int,
     for first, last, own_prefix in members:
         mask[first - begin : last - begin, :own_prefix] = True
         own = prefix + first - begin
-        mask[first - begin : last - begin, own : own + last - first] = torch.ones(last - first, last - first).tril().bool()
+        causal = torch.ones(last - first, last - first, dtype=torch.bool).tril()
+        mask[first - begin : last - begin, own : own + last - first] = causal
     return mask
 
 

@@ -1,6 +1,7 @@
 // scorer.h - the library's face: open a checkpoint, score documents.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -14,24 +15,24 @@
 namespace prm_score {
 
 struct ScorerOptions {
-  std::filesystem::path model;         // checkpoint folder in the Hugging Face layout
-  std::string device = "auto";         // auto, cpu, cuda, cuda:N
-  std::string dtype = "auto";          // auto (float32 on CPU, bfloat16 on CUDA), float32, bfloat16
-  int threads = 0;                     // CPU threads in all; 0 = as many as there are cores
+  std::filesystem::path model;  // checkpoint folder in the Hugging Face layout
+  std::string device = "auto";  // auto, cpu, cuda, cuda:N
+  std::string dtype = "auto";   // auto (float32 on CPU, bfloat16 on CUDA), float32, bfloat16
+  int threads = 0;              // CPU threads in all; 0 = as many as there are processors for this process
   std::string label_a = "A", label_b = "B";
   SpecialTokens special_tokens = SpecialTokens::kParse;
   PromptOptions prompt;
   bool spans = false;
-  bool prefix_sharing = true;          // false: the oracle path, each prompt on its own
+  bool prefix_sharing = true;  // false: the oracle path, each prompt on its own
 };
 
-// What a checkpoint is, for `info` and the metadata. Sizes in bytes.
+// What the options came to, for the metadata.
 struct ScorerInfo {
-  std::string model_type;              // qwen2, qwen3, llama, mistral
-  std::string device, dtype;           // as resolved
+  std::string model_type;     // qwen2, qwen3, llama, mistral
+  std::string device, dtype;  // as resolved
   int threads = 0;
-  int64_t max_positions = 0;           // longest prompt in tokens
-  int64_t max_context = 0;             // as resolved
+  int64_t max_positions = 0;  // longest prompt in tokens
+  int64_t max_context = 0;    // as resolved
   TokenId label_a_id = 0, label_b_id = 0;
   std::string torch_version;
 };
@@ -47,6 +48,9 @@ class Scorer {
 
   // A document that cannot be scored gives a DocumentReward with `error`. Throws Error only if the run cannot go on.
   [[nodiscard]] DocumentReward score(const Document& document) const;
+
+  // The same, but given up between two chunks once `stop` is set, by a signal handler say; then nullopt.
+  [[nodiscard]] std::optional<DocumentReward> score(const Document& document, const std::atomic<bool>& stop) const;
 
   [[nodiscard]] const ScorerInfo& info() const;
   [[nodiscard]] const Tokenizer& tokenizer() const;

@@ -3,7 +3,7 @@
 // The pattern runs in PCRE2, but not on UTF-8 and not on PCRE2's own Unicode tables: every code point is first mapped
 // to one byte of a small alphabet whose letters are the sets of code points the pattern cannot tell apart (\p{L}
 // without the ASCII letters, white space, ...), and the pattern is rewritten over that alphabet. So \p{L} means what
-// the pinned Unicode version says, and matching is byte classes only, which PCRE2's JIT does fast.
+// the pinned Unicode version (unicode.h) says, and matching is byte classes only, which PCRE2's JIT does fast.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "prm_score/text/tokenizer.h"
 
 namespace prm_score {
 
@@ -31,10 +29,12 @@ class Pretokenizer {
   // Error if the match limit is exceeded. Linear for the known patterns.
   void split(std::string_view text, std::vector<int64_t>& piece_ends) const;
 
-  // Whether the pattern is one of those for which a cut is known to be felt only from the start of the white-space run
-  // that ends at it (proved by a property test): pieces that end before that run stay the same whatever follows the
-  // cut. True for the patterns of GPT-2, Qwen2, Qwen2.5, Qwen3, Llama 3 and Mistral-Nemo (tekken).
-  [[nodiscard]] bool cuts_are_local() const;
+  // Whether a cut before which this pattern's text is kept, and after which `tail` follows in place of what was there,
+  // is felt only from the start of the white-space run that ends at the cut: pieces that end before that run (or before
+  // the cut, where there is none) stay the same. True for the patterns of GPT-2, Qwen2 (also Qwen2.5 and Qwen3) and
+  // Llama 3, and for Mistral-Nemo's (tekken) if `tail` does not start with a letter or mark: its alternatives look
+  // through a whole run of letters for a lower-case one. Proved by a property test. False for any other pattern.
+  [[nodiscard]] bool cuts_are_local(std::string_view tail) const;
 
  private:
   struct Impl;

@@ -45,7 +45,8 @@ struct PromptOptions {
 // max_positions - chunk_size - tokens of both template pieces and BOS - 16, rounded down, at least 0.
 [[nodiscard]] int64_t default_max_context(const Tokenizer& tokenizer, int64_t chunk_size, int64_t max_positions);
 
-// SHA-256 in hex of the template's text, for metadata and fingerprints.
+// SHA-256 in hex of the template as drawn above with `{context}` and `{chunk}` literally, for metadata and
+// fingerprints.
 [[nodiscard]] std::string template_sha256();
 
 // The context side of the prompts that share one start of the context.
@@ -95,7 +96,8 @@ class PromptBuilder {
   [[nodiscard]] DocumentPrompts build(const Document& document, const Extras& extras) const;
 
  private:
-  class Contexts;
+  class SharedContext;
+  class Prompter;
 
   const Tokenizer& tokenizer_;
   PromptOptions options_;

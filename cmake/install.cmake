@@ -1,0 +1,34 @@
+# install.cmake - what `cmake --install build --prefix P` puts where. P may be moved afterwards:
+#
+#   bin/prm-score                  finds the judge by ../share, and libtorch by its absolute folder of build time (or in
+#                                  ../lib, for packages that bring libtorch along)
+#   share/prm_score/tiny-judge/    the judge that is used without --model
+#   include/prm_score/, lib/*.a    the library
+#   lib/cmake/prm_score/           find_package(prm_score) -> prm_score::text and prm_score::model
+include(CMakePackageConfigHelpers)
+
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/prm_score")
+
+set_target_properties(prm_score_options PROPERTIES EXPORT_NAME options)
+set_target_properties(prm_score_text PROPERTIES EXPORT_NAME text)
+install(TARGETS prm_score_options prm_score_text EXPORT prm_score_targets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+if(TARGET prm_score_model)
+  set_target_properties(prm_score_model PROPERTIES EXPORT_NAME model)
+  install(TARGETS prm_score_model EXPORT prm_score_targets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+endif()
+if(TARGET prm-score)
+  set_target_properties(prm-score PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${LibTorch_DIR}/lib")
+  install(TARGETS prm-score RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+endif()
+
+install(DIRECTORY include/prm_score DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY data/tiny-judge DESTINATION "${CMAKE_INSTALL_DATADIR}/prm_score")
+install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+
+configure_package_config_file(cmake/prm_scoreConfig.cmake.in prm_scoreConfig.cmake INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file(prm_scoreConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(EXPORT prm_score_targets FILE prm_scoreTargets.cmake NAMESPACE prm_score:: DESTINATION "${package_dir}")
+install(FILES
+  "${CMAKE_CURRENT_BINARY_DIR}/prm_scoreConfig.cmake" "${CMAKE_CURRENT_BINARY_DIR}/prm_scoreConfigVersion.cmake"
+  cmake/FindLibTorch.cmake cmake/torch_location.cmake
+  DESTINATION "${package_dir}")

@@ -1,0 +1,81 @@
+# torch_location.cmake - where libtorch is. Included by FindLibTorch.cmake; as a script it prints the folder, or an empty
+# line, last:
+#
+#   cmake -DPRM_SCORE_TORCH_DIR=DIR -DPRM_SCORE_FALLBACK_TORCH_DIR=DIR -P torch_location.cmake
+#
+# Looked at, in this order; the folder of libtorch or of an installed torch wheel of any kind, CPU-only ones too:
+#   PRM_SCORE_TORCH_DIR            an error if it is given and will not do
+#   the active Python's torch      python3 on the PATH
+#   PRM_SCORE_FALLBACK_TORCH_DIR   where scripts/setup_lib.sh unpacks the wheel
+set(PRM_SCORE_TORCH_MINIMUM 2.11)
+
+function(prm_score_python_torch_dir result)
+  find_program(PRM_SCORE_ACTIVE_PYTHON NAMES python3 python)
+  mark_as_advanced(PRM_SCORE_ACTIVE_PYTHON)
+  set(found "")
+  if(PRM_SCORE_ACTIVE_PYTHON)
+    # Finds the folder without importing torch, which takes seconds.
+    string(CONCAT locate "import importlib.util as util, os\n"
+      "spec = util.find_spec('torch')\n"
+      "print(os.path.dirname(spec.origin) if spec and spec.origin else '')")
+    execute_process(COMMAND "${PRM_SCORE_ACTIVE_PYTHON}" -c "${locate}"
+      OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  endif()
+  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
+# The version that folder `dir` holds, from the wheel's version.py or libtorch's build-version; empty if neither is there.
+function(prm_score_torch_version dir result)
+  set(line "")
+  if(EXISTS "${dir}/version.py")
+    file(STRINGS "${dir}/version.py" line REGEX "^__version__ = ")
+  elseif(EXISTS "${dir}/build-version")
+    file(STRINGS "${dir}/build-version" line LIMIT_COUNT 1)
+  endif()
+  string(REGEX MATCH "[0-9]+\\.[0-9]+(\\.[0-9]+)?" version "${line}")
+  set(${result} "${version}" PARENT_SCOPE)
+endfunction()
+
+# What keeps `dir` from being used, in words; empty if nothing does.
+function(prm_score_torch_problem dir result)
+  set(problem "")
+  prm_score_torch_version("${dir}" version)
+  if(NOT EXISTS "${dir}/lib/libtorch_cpu.so" OR NOT EXISTS "${dir}/include/ATen/ATen.h")
+    set(problem "expected include/ATen/ATen.h and lib/libtorch_cpu.so in it, found no such files")
+  elseif(NOT version VERSION_GREATER_EQUAL PRM_SCORE_TORCH_MINIMUM)
+    set(problem "expected torch ${PRM_SCORE_TORCH_MINIMUM} or newer, found version '${version}'")
+  else()
+    # Wheels have had the C++11 string ABI, which every other library here has, since 2.7; a build of one's own may not.
+    file(STRINGS "${dir}/lib/libc10.so" cxx11_symbols REGEX "__cxx1112basic_string" LIMIT_COUNT 1)
+    if(NOT cxx11_symbols)
+      set(problem "expected the C++11 string ABI, found lib/libc10.so built with _GLIBCXX_USE_CXX11_ABI=0")
+    endif()
+  endif()
+  set(${result} "${problem}" PARENT_SCOPE)
+endfunction()
+
+function(prm_score_find_torch result)
+  set(${result} "" PARENT_SCOPE)
+  prm_score_python_torch_dir(python_torch_dir)
+  foreach(dir IN ITEMS "${PRM_SCORE_TORCH_DIR}" "${python_torch_dir}" "${PRM_SCORE_FALLBACK_TORCH_DIR}")
+    if(dir STREQUAL "")
+      continue()
+    endif()
+    prm_score_torch_problem("${dir}" problem)
+    if(NOT problem)
+      set(${result} "${dir}" PARENT_SCOPE)
+      return()
+    endif()
+    if(dir STREQUAL PRM_SCORE_TORCH_DIR)
+      message(FATAL_ERROR "PRM_SCORE_TORCH_DIR=${dir}: ${problem}")
+    endif()
+    if(dir STREQUAL python_torch_dir)
+      message(STATUS "Not used: ${dir}: ${problem}")
+    endif()
+  endforeach()
+endfunction()
+
+if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
+  prm_score_find_torch(torch_dir)
+  execute_process(COMMAND "${CMAKE_COMMAND}" -E echo "${torch_dir}")
+endif()

@@ -1,0 +1,73 @@
+// line_reader.h - files and pipes to physical lines, in bounded memory.
+//
+//   bytes:  BOM {"text":"a"} CR LF   SP LF   {"text":"b"}
+//   lines:      1 ^^^^^^^^^^         2 ^     3 ^^^^^^^^^^     a byte order mark at the start of a file and one CR
+//   before
+//                                                             LF are dropped; the end of a file ends a line
+//
+// LF alone ends a line, never U+2028, U+0085 or a lone CR. Blank lines are lines.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace prm_score {
+
+// The name that stands for standard input.
+inline constexpr std::string_view kStandardInput = "-";
+
+struct LineReaderOptions {
+  std::vector<std::string> files;      // read in this order, `-` = standard input; none = standard input alone
+  int64_t max_line_bytes = 256 << 20;  // without CR and LF, >= 0
+  std::optional<int64_t> limit = {};   // physical lines over all files, >= 0
+  int stop_fd = -1;                    // reading ends, also in the middle of a wait, once this descriptor is readable
+};
+
+struct Line {
+  std::string_view bytes;  // without LF and the CR before it; valid until the next call; empty if `is_too_long`
+  int64_t number = 0;      // 1-based in its file
+  size_t file_index = 0;   // into LineReader::files()
+  bool is_too_long = false;
+};
+
+// Holds at most one block and one line of `max_line_bytes`. Not thread-safe.
+class LineReader {
+ public:
+  // Throws Error naming the first file that is missing, a directory or not readable. Opens none yet.
+  explicit LineReader(LineReaderOptions options);
+  ~LineReader();
+  LineReader(const LineReader&) = delete;
+  LineReader& operator=(const LineReader&) = delete;
+
+  // The next line; nullopt at the end of all files, at the limit, or when stopped. A file is opened when it is reached.
+  // Throws Error naming the file if it cannot be opened or read.
+  [[nodiscard]] std::optional<Line> next();
+
+  [[nodiscard]] const std::vector<std::string>& files() const { return options_.files; }
+  [[nodiscard]] int64_t num_lines() const { return num_lines_; }
+  [[nodiscard]] bool was_stopped() const { return was_stopped_; }
+
+ private:
+  bool open_next_file();
+  bool fill_block();  // false at the end of the file or when stopped
+  bool wait_for_input();
+  void close_file();
+  std::optional<Line> take_line();
+  Line finish_line(std::string_view bytes);
+
+  LineReaderOptions options_;
+  size_t num_opened_ = 0;  // files opened so far; the current one is the last of them
+  int fd_ = -1;
+  bool is_at_file_start_ = false;
+  bool was_stopped_ = false;
+  int64_t num_lines_ = 0;     // over all files
+  int64_t line_in_file_ = 0;  // of the line returned last
+  std::vector<char> block_;   // bytes [block_begin_, block_end_) are not yet consumed
+  size_t block_begin_ = 0, block_end_ = 0;
+  std::string pending_;  // start of a line that did not end in its block
+};
+
+}  // namespace prm_score

@@ -1,0 +1,68 @@
+// metadata.h - what `--metadata FILE` says of a run, as one JSON object.
+//
+//   versions         {"prm_score": "0.1.0", "torch": "2.15.0", "unicode": "16.0 (..)"}
+//   command_line     ["prm-score", "docs.jsonl", ..]
+//   options          {"chunk-size": 64, ..}      effective values of all options, wherever they come from
+//   checkpoint       {"folder": "/..", "model_type": "qwen2", "labels": {"A": 32, "B": 33}}
+//   tokenizer        {"file": "tokenizer.json", "sha256": ".."}
+//   template         {"sha256": ".."}
+//   engine           {"device": "cpu", "dtype": "float32", "threads": 2, "max_positions": 32768, "max_context": 32640}
+//   counts           {"lines": 9, "scored_rows": 7, "bad_rows": 1, "tokens": 2100, "chunks": 35,
+//                     "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 2}}
+//   elapsed_seconds  3.25                        from the start of the program
+//   stopped_by       null, a signal ("SIGTERM") or the message of what stopped the run
+//   exit_code        0
+//
+// `checkpoint`, `tokenizer` and `engine` are null if the run stopped before the checkpoint was open. Lines: read, blank
+// ones too. Tokens: of the scored texts. Chunks: those with log-odds.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "prm_score/text/document.h"
+
+namespace prm_score {
+
+struct RunCounts {
+  int64_t num_lines = 0;
+  int64_t num_scored_rows = 0;
+  int64_t num_bad_rows = 0;
+  int64_t num_tokens = 0;
+  int64_t num_chunks = 0;
+  int64_t num_special_tokens = 0, num_template_markers = 0, num_context_cut = 0;  // rows with this warning
+
+  // A row that is written for `reward`, scored or bad.
+  void add(const DocumentReward& reward);
+};
+
+struct CheckpointMetadata {
+  std::string folder;
+  std::string model_type;
+  std::string label_a, label_b;
+  int64_t label_a_id = 0, label_b_id = 0;
+  std::string tokenizer_file, tokenizer_sha256;
+  std::string device, dtype;
+  int threads = 0;
+  int64_t max_positions = 0, max_context = 0;
+};
+
+struct Metadata {
+  std::vector<std::pair<std::string, std::string>> versions;
+  std::vector<std::string> command_line;
+  std::vector<std::pair<std::string, std::string>> options;  // name, value as JSON text
+  std::optional<CheckpointMetadata> checkpoint;
+  std::string template_sha256;
+  RunCounts counts;
+  double elapsed_seconds = 0;
+  std::string stopped_by;  // empty if nothing did
+  int exit_code = 0;
+};
+
+// Indented, ends with LF. Invalid UTF-8 becomes U+FFFD.
+[[nodiscard]] std::string format_metadata(const Metadata& metadata);
+
+}  // namespace prm_score

@@ -1,0 +1,17 @@
+// replace_file.h - writes a small file so that others see all of it or none.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace prm_score {
+
+// Throws Error if replace_file() is sure to fail: `path` is a folder, or lies in none that can be written to. For
+// finding out before hours of work.
+void check_replaceable(const std::string& path);
+
+// Writes `contents` to a file beside `path`, on the disk, then renames it to `path`; a link is followed to its file.
+// What is no regular file (a pipe, /dev/stderr) is written to directly. Throws Error naming `path`.
+void replace_file(const std::string& path, std::string_view contents);
+
+}  // namespace prm_score

@@ -1,0 +1,21 @@
+// row.h - the lines that the program writes. Each is one JSON object and ends with LF.
+#pragma once
+
+#include <string>
+
+#include "prm_score/text/document.h"
+#include "prm_score/text/prompt.h"
+
+namespace prm_score {
+
+// The row of a scored document, or its error row if `reward.error` is set.
+[[nodiscard]] std::string format_row(const RowOrigin& origin, const DocumentReward& reward);
+
+// The row of a line or document that cannot be scored.
+[[nodiscard]] std::string format_error_row(const LineError& error);
+
+// The row of one prompt of a document, for `prm-score prompts`; built with prompt texts.
+[[nodiscard]] std::string format_prompt_row(const RowOrigin& origin, const DocumentPrompts& document,
+                                            const Prompt& prompt);
+
+}  // namespace prm_score

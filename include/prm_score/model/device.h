@@ -1,0 +1,31 @@
+// device.h - where and in which dtype the model runs, chosen at run time.
+//
+// The program is linked with libtorch's CPU library only. CUDA's is loaded when it is asked for, from the folder that
+// holds libtorch_cpu.so; so one binary serves both, builds without a CUDA toolkit, and a CPU run does not pay for it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+namespace prm_score {
+
+// `cpu`, `cuda` (the first GPU), `cuda:N`, or `auto`: the first GPU if driver, GPU and CUDA library are there, else the
+// CPU. Loads the CUDA library where needed, and then sets matrix products to full precision (no TF32, no reduced
+// accumulation in bfloat16). Throws Error `--device cuda: ..` saying what is missing. Call it before the first tensor
+// is made: libtorch looks for CUDA once. Not thread-safe.
+[[nodiscard]] c10::Device parse_device(std::string_view name);
+
+// `float32`, `bfloat16`, or `auto`: float32 on the CPU, bfloat16 on a GPU. Throws Error for another name.
+[[nodiscard]] c10::ScalarType parse_dtype(std::string_view name, c10::Device device);
+
+// "float32" or "bfloat16".
+[[nodiscard]] std::string_view dtype_name(c10::ScalarType dtype);
+
+// CPU threads that one operation of the model may use. 0 = as many as there are processors for this process. Throws
+// Error if negative. Returns the number set. Of the whole process; not thread-safe.
+int set_num_threads(int64_t num_threads);
+
+}  // namespace prm_score

@@ -1,0 +1,32 @@
+// torch_error.h - where libtorch's exceptions become ours.
+#pragma once
+
+#include <exception>
+#include <string>
+#include <utility>
+
+#include <c10/util/Exception.h>
+
+#include "prm_score/error.h"
+
+namespace prm_score {
+
+// First line of what libtorch says, without its stack trace.
+[[nodiscard]] std::string first_line(const std::string& message);
+
+// Returns body(). Anything libtorch throws (broken invariants, out of memory on CPU or GPU, CUDA failures) becomes
+// Error `{place}: ..`; an Error passes unchanged.
+template <typename Body>
+auto with_torch_errors(const std::string& place, Body&& body) -> decltype(body()) {
+  try {
+    return std::forward<Body>(body)();
+  } catch (const Error&) {
+    throw;
+  } catch (const c10::Error& error) {
+    throw Error(place + ": " + first_line(error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    throw Error(place + ": " + first_line(error.what()));
+  }
+}
+
+}  // namespace prm_score

@@ -1,0 +1,55 @@
+// transformer.h - the judge: a decoder-only transformer that reads a prompt and says how much A is likelier than B.
+//
+// This is the oracle: each prompt on its own, as transformers would run it. Faster paths are held against it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "prm_score/model/attention.h"
+#include "prm_score/model/model_config.h"
+#include "prm_score/model/weights.h"
+
+namespace prm_score {
+
+// Immutable after loading. log_odds() and hidden_states() may be called from several threads; each call then competes
+// for the same CPU threads of libtorch, so nothing is gained by it.
+class Transformer {
+ public:
+  // Loads `config.json` and the safetensors of a checkpoint folder. Throws Error as load_model_config,
+  // SafetensorsReader and load_weights do, and if memory runs out.
+  Transformer(const std::filesystem::path& folder, const WeightOptions& options);
+
+  // logit(A) - logit(B) after the last of `input_ids`, in nats. Final norm, head and difference in float32 whatever the
+  // compute dtype. A result that is not finite is returned as it is. Throws Error if there is no id or there are more
+  // than max_positions(), if an id is not in the vocabulary, and if memory runs out.
+  [[nodiscard]] float log_odds(std::span<const int32_t> input_ids) const;
+
+  // What goes into each layer and comes out of the last one: [num_hidden_layers + 1] tensors
+  // [num_tokens, hidden_size], the first being the embeddings; before the final norm. For tests and for locating a
+  // difference. Throws as log_odds.
+  [[nodiscard]] std::vector<at::Tensor> hidden_states(std::span<const int32_t> input_ids) const;
+
+  [[nodiscard]] const ModelConfig& config() const { return config_; }
+  [[nodiscard]] at::ScalarType dtype() const { return options_.dtype; }
+  [[nodiscard]] at::Device device() const { return options_.device; }
+
+ private:
+  [[nodiscard]] at::Tensor embed(std::span<const int32_t> input_ids) const;
+  [[nodiscard]] RowContext sequence_context(int64_t num_tokens) const;
+  [[nodiscard]] at::Tensor decoder_layer(at::Tensor hidden, const at::Tensor& output_rows, int64_t layer_index,
+                                         const RowContext& context) const;
+  [[nodiscard]] float head(const at::Tensor& hidden) const;
+
+  ModelConfig config_;
+  WeightOptions options_;
+  ModelWeights weights_;
+  at::Tensor inverse_frequencies_;  // [head_dim / 2]
+  CausalAttention causal_attention_;
+};
+
+}  // namespace prm_score

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# check.sh - what a reviewer would rather not look for. Installs what it needs, goes on after a failure, sums up at the end.
+#
+#   scripts/check.sh [PART...]      default: all of them, in this order
+#
+#   format     clang-format on every C++ file
+#   shell      shellcheck on every script
+#   warnings   everything compiles without a warning
+#   tidy       clang-tidy with the checks in .clang-tidy
+#   sanitize   the tests without torch, under AddressSanitizer and UndefinedBehaviorSanitizer
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup_lib.sh"
+
+# One version on every distribution, or the formats differ.
+readonly clang_version=14
+readonly all_parts=(format shell warnings tidy sanitize)
+readonly build_dir=build/check sanitize_build_dir=build/sanitize
+
+cpp_files() { find include src tests -name '*.h' -o -name '*.cpp' | sort; }
+
+check_format() {
+  install_packages "clang-format-$clang_version"
+  cpp_files | xargs "clang-format-$clang_version" --dry-run -Werror
+}
+
+check_shell() {
+  install_packages shellcheck
+  { find scripts tests -name '*.sh' && printf '.ci/run\n'; } | sort | xargs shellcheck
+}
+
+configure_check() {
+  install_packages "${build_packages[@]}" "${test_packages[@]}"
+  ensure_torch cpu
+  configure "$build_dir" -DPRM_SCORE_TORCH_DIR="$torch_dir" -DPRM_SCORE_WERROR=ON
+}
+
+check_warnings() {
+  configure_check
+  build "$build_dir"
+}
+
+check_tidy() {
+  install_packages "clang-tidy-$clang_version" python3
+  configure_check
+  run "run-clang-tidy-$clang_version" -quiet -p "$build_dir" -j "$(num_jobs)" "$PWD/(src|tests)/"
+}
+
+# Assertions are on, and any report fails the test that caused it.
+check_sanitize() {
+  install_packages "${build_packages[@]}" "${test_packages[@]}"
+  configure "$sanitize_build_dir" -DPRM_SCORE_BUILD_MODEL=OFF -DPRM_SCORE_SANITIZE=address,undefined \
+    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='-O1 -g -fno-sanitize-recover=all'
+  build "$sanitize_build_dir"
+  run ctest --test-dir "$sanitize_build_dir" --parallel "$(nproc)" --output-on-failure --no-tests=error -LE '^heavy$'
+}
+
+parts=("$@")
+[[ $# -gt 0 ]] || parts=("${all_parts[@]}")
+for part in "${parts[@]}"; do
+  [[ " ${all_parts[*]} " == *" $part "* ]] || die "unknown part '$part'; expected: ${all_parts[*]}"
+done
+
+summary=()
+failures=0
+for part in "${parts[@]}"; do
+  start=$SECONDS
+  verdict=passed
+  # A shell of its own, so that the first error ends this part only; `||` after it would switch that off inside.
+  set +e
+  (
+    set -e
+    step "$part" "check_$part"
+  )
+  [[ $? -eq 0 ]] || verdict=FAILED
+  set -e
+  [[ $verdict == passed ]] || failures=$((failures + 1))
+  summary+=("$(printf '%-10s%s, %d s' "$part" "$verdict" $((SECONDS - start)))")
+done
+say
+printf '%s\n' "${summary[@]}"
+[[ $failures -eq 0 ]]

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Trains the shipped judge from the corpus and evaluates it: tokenizer, base model, examples, judge, held-out documents.
+#
+#   scripts/train/train_all.sh [WORK_FOLDER] [JUDGE_FOLDER]
+#
+# Intermediate files go to WORK_FOLDER (default build/train), the judge to JUDGE_FOLDER (default WORK_FOLDER/judge).
+# PYTHON names the interpreter (default python3) with the packages of scripts/train/requirements.txt; THREADS the CPU threads.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+work=${1:-"$here/../../build/train"}
+judge=${2:-"$work/judge"}
+python=${PYTHON:-python3}
+export OMP_NUM_THREADS=${THREADS:-1}
+
+step() {
+  echo "== $*" >&2
+  local script=$1
+  shift
+  "$python" "$here/$script" "$@"
+}
+
+mkdir -p "$work"
+step train_tokenizer.py --out "$work/tokenizer"
+step train_base.py --tokenizer "$work/tokenizer" --out "$work/base" --train-tokens 4000000 --threads "$OMP_NUM_THREADS"
+step make_data.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/examples.jsonl" --documents 2500
+step train_judge.py --tokenizer "$work/tokenizer" --base "$work/base" --data "$work/examples.jsonl" --out "$judge"
+
+step make_data.py --held-out --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout_examples.jsonl" \
+  --documents 200 --seed 5
+step make_heldout.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout.jsonl"
+step make_heldout.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout_long.jsonl" \
+  --excerpts 1 --min-tokens 3600 --max-tokens 4000 --kinds real word_shuffle char_noise span_deletion
+step evaluate_judge.py --judge "$judge" --documents "$work/heldout.jsonl" "$work/heldout_long.jsonl" \
+  --examples "$work/heldout_examples.jsonl" --oracle 3 | tee "$work/evaluation.json"

@@ -1,0 +1,81 @@
+#include "prm_score/io/jsonl_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace prm_score {
+namespace {
+
+bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+
+// Why `key` is no string of the line; empty if it is one.
+std::string why_not_string(const std::string& key, const JsonField* field) {
+  if (field == nullptr) return key + ": missing field \"" + key + "\"";
+  if (field->kind == JsonKind::kString) return "";
+  return key + ": expected a string, got " + std::string(json_kind_name(field->kind));
+}
+
+// The kept fields as one JSON object, in input order.
+std::string kept_json(const std::vector<JsonField>& fields, const InputFields& names) {
+  std::string json = "{";
+  for (const auto& field : fields) {
+    const bool is_kept =
+        names.keep_all || std::find(names.keep.begin(), names.keep.end(), field.key) != names.keep.end();
+    if (!is_kept) continue;
+    if (json.size() > 1) json += ',';
+    json.append(field.key_json).append(":").append(field.value_json);
+  }
+  return json + "}";
+}
+
+}  // namespace
+
+DocumentParser::DocumentParser(InputFields fields) : fields_(std::move(fields)) {
+  wanted_.all = fields_.keep_all;
+  wanted_.keys = fields_.keep;
+  wanted_.keys.push_back(fields_.text);
+  wanted_.keys.push_back(fields_.id);
+  if (fields_.context) wanted_.keys.push_back(*fields_.context);
+}
+
+InputLine DocumentParser::parse(std::string_view line, RowOrigin origin) const {
+  const auto parsed = parse_json_line(line, wanted_);
+  if (!parsed.error.empty()) return LineError{std::move(origin), parsed.error};
+  if (parsed.kind != JsonKind::kObject) {
+    return LineError{std::move(origin), "line: expected an object, got " + std::string(json_kind_name(parsed.kind))};
+  }
+  if (const auto* id = parsed.find(fields_.id)) origin.id_json = id->value_json;
+  if (fields_.keep_all || !fields_.keep.empty()) origin.input_json = kept_json(parsed.fields, fields_);
+
+  const auto* text = parsed.find(fields_.text);
+  if (auto reason = why_not_string(fields_.text, text); !reason.empty()) return LineError{std::move(origin), reason};
+  if (!fields_.context) return Document{std::move(origin), text->text, ""};
+  const auto* context = parsed.find(*fields_.context);
+  if (auto reason = why_not_string(*fields_.context, context); !reason.empty()) {
+    return LineError{std::move(origin), reason};
+  }
+  return Document{std::move(origin), text->text, context->text};
+}
+
+JsonlReader::JsonlReader(JsonlReaderOptions options)
+    : lines_(options.lines), max_line_bytes_(options.lines.max_line_bytes), parser_(std::move(options.fields)) {}
+
+std::optional<InputLine> JsonlReader::next() {
+  while (const auto line = lines_.next()) {
+    if (line->is_too_long) {
+      return LineError{origin_of(*line), "line: longer than " + std::to_string(max_line_bytes_) + " bytes"};
+    }
+    if (!is_blank(line->bytes)) return parser_.parse(line->bytes, origin_of(*line));
+  }
+  return std::nullopt;
+}
+
+RowOrigin JsonlReader::origin_of(const Line& line) const {
+  const auto& files = lines_.files();
+  RowOrigin origin;
+  if (files.size() > 1) origin.file = files[line.file_index];
+  origin.line = line.number;
+  return origin;
+}
+
+}  // namespace prm_score

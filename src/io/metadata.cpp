@@ -1,0 +1,73 @@
+#include "prm_score/io/metadata.h"
+
+#include <nlohmann/json.hpp>
+
+namespace prm_score {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json counts_json(const RunCounts& counts) {
+  return {{"lines", counts.num_lines},
+          {"scored_rows", counts.num_scored_rows},
+          {"bad_rows", counts.num_bad_rows},
+          {"tokens", counts.num_tokens},
+          {"chunks", counts.num_chunks},
+          {"warnings",
+           {{"special_tokens", counts.num_special_tokens},
+            {"template_markers", counts.num_template_markers},
+            {"context_cut", counts.num_context_cut}}}};
+}
+
+Json checkpoint_json(const CheckpointMetadata& checkpoint) {
+  return {{"folder", checkpoint.folder},
+          {"model_type", checkpoint.model_type},
+          {"labels", {{checkpoint.label_a, checkpoint.label_a_id}, {checkpoint.label_b, checkpoint.label_b_id}}}};
+}
+
+Json engine_json(const CheckpointMetadata& checkpoint) {
+  return {{"device", checkpoint.device},
+          {"dtype", checkpoint.dtype},
+          {"threads", checkpoint.threads},
+          {"max_positions", checkpoint.max_positions},
+          {"max_context", checkpoint.max_context}};
+}
+
+}  // namespace
+
+void RunCounts::add(const DocumentReward& reward) {
+  if (!reward.error.empty()) {
+    ++num_bad_rows;
+    return;
+  }
+  ++num_scored_rows;
+  num_tokens += reward.num_tokens;
+  for (const auto& log_odds : reward.log_odds) num_chunks += log_odds.has_value() ? 1 : 0;
+  num_special_tokens += reward.warnings.special_tokens ? 1 : 0;
+  num_template_markers += reward.warnings.template_markers ? 1 : 0;
+  num_context_cut += reward.warnings.context_cut ? 1 : 0;
+}
+
+std::string format_metadata(const Metadata& metadata) {
+  Json json = Json::object();
+  json["versions"] = Json::object();
+  for (const auto& [name, version] : metadata.versions) json["versions"][name] = version;
+  json["command_line"] = metadata.command_line;
+  json["options"] = Json::object();
+  for (const auto& [name, value] : metadata.options) json["options"][name] = Json::parse(value);
+  json["checkpoint"] = json["tokenizer"] = nullptr;
+  json["template"] = {{"sha256", metadata.template_sha256}};
+  json["engine"] = nullptr;
+  if (const auto& checkpoint = metadata.checkpoint) {
+    json["checkpoint"] = checkpoint_json(*checkpoint);
+    json["tokenizer"] = {{"file", checkpoint->tokenizer_file}, {"sha256", checkpoint->tokenizer_sha256}};
+    json["engine"] = engine_json(*checkpoint);
+  }
+  json["counts"] = counts_json(metadata.counts);
+  json["elapsed_seconds"] = metadata.elapsed_seconds;
+  json["stopped_by"] = metadata.stopped_by.empty() ? Json(nullptr) : Json(metadata.stopped_by);
+  json["exit_code"] = metadata.exit_code;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace prm_score

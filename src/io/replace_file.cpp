@@ -1,0 +1,84 @@
+#include "prm_score/io/replace_file.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "prm_score/error.h"
+
+namespace prm_score {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error write_error(const std::string& path, int error_number) {
+  return Error(path + ": cannot be written: " + std::generic_category().message(error_number));
+}
+
+// 0, or what went wrong.
+int write_all(int fd, std::string_view contents) {
+  while (!contents.empty()) {
+    const ssize_t num_written = write(fd, contents.data(), contents.size());
+    if (num_written < 0 && errno != EINTR) return errno;
+    if (num_written > 0) contents.remove_prefix(static_cast<size_t>(num_written));
+  }
+  return 0;
+}
+
+enum class Sync { kNo, kYes };
+
+void write_file(const std::string& path, int flags, std::string_view contents, Sync sync) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666);
+  if (fd < 0) throw write_error(path, errno);
+  int error_number = write_all(fd, contents);
+  if (error_number == 0 && sync == Sync::kYes && fsync(fd) != 0) error_number = errno;
+  if (close(fd) != 0 && error_number == 0) error_number = errno;
+  if (error_number != 0) throw write_error(path, error_number);
+}
+
+bool is_special_file(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+// The file that `path` leads to, also where it is not there yet.
+fs::path follow_links(const std::string& path) {
+  std::error_code error;
+  const auto target = fs::weakly_canonical(path, error);
+  return error ? fs::path(path) : target;
+}
+
+fs::path folder_of(const fs::path& path) {
+  const auto folder = path.parent_path();
+  return folder.empty() ? "." : folder;
+}
+
+}  // namespace
+
+void check_replaceable(const std::string& path) {
+  if (path.empty()) throw write_error(path, ENOENT);
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) throw write_error(path, EISDIR);
+  const auto checked = is_special_file(path) ? fs::path(path) : folder_of(follow_links(path));
+  if (access(checked.c_str(), W_OK) != 0) throw write_error(path, errno);
+}
+
+void replace_file(const std::string& path, std::string_view contents) {
+  if (is_special_file(path)) return write_file(path, 0, contents, Sync::kNo);
+  const std::string target = follow_links(path);
+  const std::string beside = target + ".new." + std::to_string(getpid());
+  try {
+    write_file(beside, O_CREAT | O_TRUNC, contents, Sync::kYes);
+    if (rename(beside.c_str(), target.c_str()) != 0) throw write_error(path, errno);
+  } catch (const Error&) {
+    unlink(beside.c_str());
+    throw;
+  }
+}
+
+}  // namespace prm_score

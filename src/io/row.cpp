@@ -1,0 +1,135 @@
+// The rows, field by field; * = only if there is one.
+//
+//   scored  {"line":1,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward":0.71,"num_tokens":311,"num_chunks":5,
+//            "log_odds":[0.5,null,..],"spans"*:[{"tokens":[0,64],"chars":[0,301],"bytes":[0,303]},..],
+//            "warnings"*:["context_cut",..]}
+//   bad     {"line":7,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward":null,"error":"text: missing field \"text\""}
+//   prompt  {"line":1,"file"*:"a.jsonl","id"*:..,"chunk":0,"start":0,"end":64,"prompt":"..","input_ids":[220,..]}
+//
+// `id` and the fields in `input` are JSON text of the input, unchanged. Log-odds are in nats, printed shortest as
+// float32, the reward shortest as float64. Ranges are half-open.
+#include "prm_score/io/row.h"
+
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+#include "prm_score/io/json_line.h"
+
+namespace prm_score {
+namespace {
+
+// The shortest digits that read back as the same number; null for what JSON cannot say.
+template <typename Number>
+void append_number(std::string& row, Number number) {
+  if constexpr (std::is_floating_point_v<Number>) {
+    if (!std::isfinite(number)) {
+      row += "null";
+      return;
+    }
+  }
+  char digits[32];
+  const auto result = std::to_chars(digits, digits + sizeof(digits), number);
+  row.append(digits, result.ptr);
+}
+
+template <typename Range, typename Append>
+void append_array(std::string& row, const Range& elements, Append append_element) {
+  row += '[';
+  bool is_first = true;
+  for (const auto& element : elements) {
+    if (!is_first) row += ',';
+    is_first = false;
+    append_element(element);
+  }
+  row += ']';
+}
+
+void append_range(std::string& row, std::string_view name, int64_t begin, int64_t end) {
+  row.append("\"").append(name).append("\":[");
+  append_number(row, begin);
+  row += ',';
+  append_number(row, end);
+  row += ']';
+}
+
+void append_span(std::string& row, const ChunkSpan& span) {
+  row += '{';
+  append_range(row, "tokens", span.token_begin, span.token_end);
+  row += ',';
+  append_range(row, "chars", span.char_begin, span.char_end);
+  row += ',';
+  append_range(row, "bytes", span.byte_begin, span.byte_end);
+  row += '}';
+}
+
+void append_warnings(std::string& row, const DocumentWarnings& warnings) {
+  std::vector<std::string_view> names;
+  if (warnings.special_tokens) names.emplace_back("special_tokens");
+  if (warnings.template_markers) names.emplace_back("template_markers");
+  if (warnings.context_cut) names.emplace_back("context_cut");
+  append_array(row, names, [&](std::string_view name) { row.append("\"").append(name).append("\""); });
+}
+
+// `{"line":..` up to the id.
+std::string start_row(const RowOrigin& origin) {
+  std::string row = "{\"line\":";
+  append_number(row, origin.line);
+  if (!origin.file.empty()) row.append(",\"file\":").append(to_json_string(origin.file));
+  if (!origin.id_json.empty()) row.append(",\"id\":").append(origin.id_json);
+  return row;
+}
+
+void append_input(std::string& row, const RowOrigin& origin) {
+  if (!origin.input_json.empty()) row.append(",\"input\":").append(origin.input_json);
+}
+
+}  // namespace
+
+std::string format_row(const RowOrigin& origin, const DocumentReward& reward) {
+  if (!reward.error.empty()) return format_error_row({origin, reward.error});
+  std::string row = start_row(origin);
+  append_input(row, origin);
+  row += ",\"reward\":";
+  append_number(row, reward.reward.value_or(NAN));
+  row += ",\"num_tokens\":";
+  append_number(row, reward.num_tokens);
+  row += ",\"num_chunks\":";
+  append_number(row, reward.num_chunks);
+  row += ",\"log_odds\":";
+  append_array(row, reward.log_odds, [&](const std::optional<float>& log_odds) {
+    append_number(row, log_odds.value_or(NAN));  // null: skipped or dropped
+  });
+  if (!reward.spans.empty()) {
+    row += ",\"spans\":";
+    append_array(row, reward.spans, [&](const ChunkSpan& span) { append_span(row, span); });
+  }
+  if (reward.warnings.any()) {
+    row += ",\"warnings\":";
+    append_warnings(row, reward.warnings);
+  }
+  return row + "}\n";
+}
+
+std::string format_error_row(const LineError& error) {
+  std::string row = start_row(error.origin);
+  append_input(row, error.origin);
+  return row + ",\"reward\":null,\"error\":" + to_json_string(error.reason) + "}\n";
+}
+
+std::string format_prompt_row(const RowOrigin& origin, const DocumentPrompts& document, const Prompt& prompt) {
+  const Chunk& chunk = document.chunks[static_cast<size_t>(prompt.chunk)];
+  std::string row = start_row(origin);
+  row += ",\"chunk\":";
+  append_number(row, prompt.chunk);
+  row += ",\"start\":";
+  append_number(row, chunk.begin);
+  row += ",\"end\":";
+  append_number(row, chunk.end);
+  row.append(",\"prompt\":").append(to_json_string(document.text(prompt))).append(",\"input_ids\":");
+  append_array(row, document.input_ids(prompt), [&](TokenId id) { append_number(row, id); });
+  return row + "}\n";
+}
+
+}  // namespace prm_score

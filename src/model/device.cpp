@@ -1,0 +1,129 @@
+#include "prm_score/model/device.h"
+
+#include <array>
+#include <charconv>
+#include <climits>
+#include <optional>
+#include <string>
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+#include <sched.h>
+
+#include "prm_score/error.h"
+#include "prm_score/model/torch_error.h"
+
+namespace prm_score {
+namespace {
+
+// Why CUDA cannot be used; nullopt if it can.
+using Obstacle = std::optional<std::string>;
+
+template <typename Function>
+Function* find_function(void* library, const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(library, name));
+}
+
+// Asks the driver itself: much cheaper than loading libtorch's CUDA library, and its answers are plain. Honours
+// CUDA_VISIBLE_DEVICES.
+Obstacle find_no_gpu() {
+  void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver == nullptr) return "no NVIDIA driver found (libcuda.so.1)";
+  const auto init = find_function<int(unsigned)>(driver, "cuInit");
+  const auto count_devices = find_function<int(int*)>(driver, "cuDeviceGetCount");
+  if (init == nullptr || count_devices == nullptr) return "libcuda.so.1 is no NVIDIA driver";
+  if (const int result = init(0); result != 0)
+    return "no usable GPU found (cuInit: error " + std::to_string(result) + ")";
+  int num_devices = 0;
+  if (count_devices(&num_devices) != 0 || num_devices == 0) return "no GPU found";
+  return std::nullopt;
+}
+
+// Folder of the libtorch_cpu.so that this process runs.
+std::string libtorch_folder() {
+  std::array<char, PATH_MAX> folder = {};
+  void* library = ::dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
+  if (library == nullptr || ::dlinfo(library, RTLD_DI_ORIGIN, folder.data()) != 0) {
+    throw Error("libtorch_cpu.so: expected to be loaded, found no trace of it");
+  }
+  return folder.data();
+}
+
+// Registers CUDA's kernels with libtorch. Never unloaded.
+Obstacle load_cuda_library() {
+  const std::string path = libtorch_folder() + "/libtorch_cuda.so";
+  if (::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    return std::string("libtorch without CUDA (") + ::dlerror() + ")";
+  }
+  if (!at::globalContext().hasCUDA()) return path + " is loaded, but libtorch sees no GPU";
+  at::globalContext().setFloat32MatmulPrecision("highest");
+  at::globalContext().setAllowBF16ReductionCuBLAS(false);
+  return std::nullopt;
+}
+
+Obstacle enable_cuda() {
+  if (auto obstacle = find_no_gpu()) return obstacle;
+  return load_cuda_library();
+}
+
+// N of `cuda:N`.
+std::optional<int> parse_index(std::string_view digits) {
+  int index = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  if (error != std::errc() || end != digits.data() + digits.size() || index < 0) return std::nullopt;
+  return index;
+}
+
+c10::Device cuda_device(int index, const std::string& option) {
+  if (const auto obstacle = enable_cuda()) throw Error(option + ": " + *obstacle);
+  const int num_devices = static_cast<int>(at::detail::getCUDAHooks().getNumGPUs());
+  if (index >= num_devices) {
+    throw Error(option + ": expected cuda:0 to cuda:" + std::to_string(num_devices - 1) +
+                ", got cuda:" + std::to_string(index));
+  }
+  return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+int num_processors() {
+  cpu_set_t processors;
+  CPU_ZERO(&processors);
+  const bool is_known = ::sched_getaffinity(0, sizeof(processors), &processors) == 0;
+  return is_known ? CPU_COUNT(&processors) : 1;
+}
+
+}  // namespace
+
+c10::Device parse_device(std::string_view name) {
+  const std::string option = "--device " + std::string(name);
+  return with_torch_errors(option, [&]() -> c10::Device {
+    constexpr std::string_view kCudaPrefix = "cuda:";
+    if (name == "cpu") return c10::kCPU;
+    if (name == "auto") return enable_cuda() ? c10::Device(c10::kCPU) : c10::Device(c10::kCUDA, 0);
+    if (name == "cuda") return cuda_device(0, option);
+    const bool has_prefix = name.substr(0, kCudaPrefix.size()) == kCudaPrefix;
+    const auto index = has_prefix ? parse_index(name.substr(kCudaPrefix.size())) : std::nullopt;
+    if (!index) throw Error(option + ": expected auto, cpu, cuda or cuda:N");
+    return cuda_device(*index, option);
+  });
+}
+
+c10::ScalarType parse_dtype(std::string_view name, c10::Device device) {
+  if (name == "auto") return device.is_cpu() ? c10::kFloat : c10::kBFloat16;
+  if (name == "float32") return c10::kFloat;
+  if (name == "bfloat16") return c10::kBFloat16;
+  throw Error("--dtype " + std::string(name) + ": expected auto, float32 or bfloat16");
+}
+
+std::string_view dtype_name(c10::ScalarType dtype) { return dtype == c10::kBFloat16 ? "bfloat16" : "float32"; }
+
+int set_num_threads(int64_t num_threads) {
+  if (num_threads < 0 || num_threads > INT_MAX) {
+    throw Error("--threads " + std::to_string(num_threads) + ": expected at least 0");
+  }
+  const int resolved = num_threads == 0 ? num_processors() : static_cast<int>(num_threads);
+  at::set_num_threads(resolved);
+  return resolved;
+}
+
+}  // namespace prm_score

@@ -1,0 +1,237 @@
+#include "prm_score/model/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "json_fields.h"
+
+#include "prm_score/error.h"
+
+namespace prm_score {
+namespace {
+
+constexpr int64_t kLengthBytes = 8;
+constexpr int64_t kMaxHeaderBytes = 100'000'000;
+constexpr int64_t kMaxInt64 = std::numeric_limits<int64_t>::max();
+constexpr const char* kSingleFile = "model.safetensors";
+constexpr const char* kIndexFile = "model.safetensors.index.json";
+
+// Empty for types of less than a byte and types newer than this table: no weight of ours can have them.
+std::optional<int64_t> element_bytes(std::string_view dtype) {
+  struct Entry {
+    std::string_view dtype;
+    int64_t bytes;
+  };
+  static constexpr std::array<Entry, 16> kEntries = {{{"BOOL", 1},
+                                                      {"U8", 1},
+                                                      {"I8", 1},
+                                                      {"F8_E5M2", 1},
+                                                      {"F8_E4M3", 1},
+                                                      {"F8_E8M0", 1},
+                                                      {"I16", 2},
+                                                      {"U16", 2},
+                                                      {"F16", 2},
+                                                      {"BF16", 2},
+                                                      {"I32", 4},
+                                                      {"U32", 4},
+                                                      {"F32", 4},
+                                                      {"F64", 8},
+                                                      {"I64", 8},
+                                                      {"U64", 8}}};
+  const auto entry = std::find_if(kEntries.begin(), kEntries.end(), [&](const Entry& e) { return e.dtype == dtype; });
+  if (entry == kEntries.end()) return std::nullopt;
+  return entry->bytes;
+}
+
+int64_t checked_product(int64_t a, int64_t b, const std::string& place) {
+  int64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product)) throw Error(place + ": expected a size under 2^63, got more");
+  return product;
+}
+
+std::span<const std::byte> header_bytes(std::span<const std::byte> file, const std::string& file_name) {
+  const auto file_size = static_cast<int64_t>(file.size());
+  if (file_size < kLengthBytes) {
+    throw Error(file_name + ": expected at least 8 bytes, got " + std::to_string(file_size));
+  }
+  uint64_t header_size = 0;
+  for (int i = kLengthBytes - 1; i >= 0; --i) header_size = header_size << 8 | std::to_integer<uint64_t>(file[i]);
+  const int64_t max_header_size = std::min(kMaxHeaderBytes, file_size - kLengthBytes);
+  if (header_size > static_cast<uint64_t>(max_header_size)) {
+    throw Error(file_name + ": header length: expected at most " + std::to_string(max_header_size) + " bytes, got " +
+                std::to_string(header_size));
+  }
+  return file.subspan(kLengthBytes, header_size);
+}
+
+std::vector<int64_t> read_shape(const JsonObject& entry) {
+  const nlohmann::json& values = entry.at("shape");
+  if (!values.is_array()) throw entry.unexpected("shape", "a list of integers");
+  std::vector<int64_t> shape;
+  for (const auto& value : values)
+    shape.push_back(to_integer(value, {.min = 0, .max = kMaxInt64}, entry.place_of("shape")));
+  return shape;
+}
+
+std::span<const std::byte> read_bytes(const JsonObject& entry, std::span<const std::byte> data) {
+  const nlohmann::json& values = entry.at("data_offsets");
+  if (!values.is_array() || values.size() != 2) throw entry.unexpected("data_offsets", "[begin, end]");
+  const std::string place = entry.place_of("data_offsets");
+  const auto data_size = static_cast<int64_t>(data.size());
+  const int64_t begin = to_integer(values[0], {.min = 0, .max = data_size}, place);
+  const int64_t end = to_integer(values[1], {.min = begin, .max = data_size}, place);
+  return data.subspan(begin, end - begin);
+}
+
+void expect_size_of_shape(const StoredTensor& tensor, const std::string& place) {
+  int64_t num_bytes = element_bytes(tensor.dtype).value_or(1);
+  for (const int64_t size : tensor.shape) num_bytes = checked_product(num_bytes, size, place + ": shape");
+  if (element_bytes(tensor.dtype) && num_bytes != static_cast<int64_t>(tensor.bytes.size())) {
+    throw Error(place + ": data_offsets: expected " + std::to_string(num_bytes) + " bytes (" + tensor.dtype + " " +
+                shape_to_string(tensor.shape) + "), got " + std::to_string(tensor.bytes.size()));
+  }
+}
+
+StoredTensor read_tensor(const nlohmann::json& value, std::span<const std::byte> data, const std::string& file_name,
+                         const std::string& place) {
+  const JsonObject entry(value, place);
+  StoredTensor tensor = {
+      .file = file_name, .dtype = entry.string("dtype"), .shape = read_shape(entry), .bytes = read_bytes(entry, data)};
+  expect_size_of_shape(tensor, place);
+  return tensor;
+}
+
+// In the order of their offsets, each tensor must begin where the one before ends, and the last end with the file.
+void expect_no_overlap_and_no_hole(const StoredTensors& tensors, std::span<const std::byte> data,
+                                   const std::string& file_name) {
+  std::vector<const StoredTensors::value_type*> in_order;
+  for (const auto& entry : tensors) in_order.push_back(&entry);
+  std::sort(in_order.begin(), in_order.end(), [](const auto* a, const auto* b) {
+    const auto key = [](const auto* e) { return std::pair(e->second.bytes.data(), e->second.bytes.size()); };
+    return key(a) < key(b);
+  });
+
+  int64_t end = 0;
+  std::string previous = "the header";
+  for (const auto* entry : in_order) {
+    const auto& [name, tensor] = *entry;
+    const int64_t begin = tensor.bytes.data() - data.data();
+    if (begin != end) {
+      throw Error(file_name + ": " + name + ": data_offsets: expected to begin at " + std::to_string(end) + ", where " +
+                  previous + " ends, got " + std::to_string(begin));
+    }
+    end = begin + static_cast<int64_t>(tensor.bytes.size());
+    previous = name;
+  }
+  if (end != static_cast<int64_t>(data.size())) {
+    throw Error(file_name + ": expected " + std::to_string(end) + " bytes of tensor data, got " +
+                std::to_string(data.size()));
+  }
+}
+
+bool exists(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+bool is_plain_file_name(const std::string& name) {
+  const bool has_slash_or_nul = name.find('/') != std::string::npos || name.find('\0') != std::string::npos;
+  return !name.empty() && name != "." && name != ".." && !has_slash_or_nul;
+}
+
+}  // namespace
+
+StoredTensors parse_safetensors(std::span<const std::byte> file, const std::string& file_name) {
+  const std::span<const std::byte> header = header_bytes(file, file_name);
+  const std::span<const std::byte> data = file.subspan(kLengthBytes + header.size());
+  const std::string_view text(reinterpret_cast<const char*>(header.data()), header.size());
+  const std::string place = file_name + ": header";
+  const nlohmann::json entries = parse_json(text, place);
+  if (!entries.is_object()) throw Error(place + ": expected a JSON object, got " + describe(entries));
+
+  StoredTensors tensors;
+  for (const auto& [name, value] : entries.items()) {
+    if (name == "__metadata__") continue;
+    tensors.emplace(name, read_tensor(value, data, file_name, file_name + ": " + name));
+  }
+  expect_no_overlap_and_no_hole(tensors, data, file_name);
+  return tensors;
+}
+
+std::string shape_to_string(std::span<const int64_t> shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+SafetensorsReader::SafetensorsReader(const std::filesystem::path& folder) {
+  // As in the reference, a single file wins over an index.
+  if (exists(folder / kSingleFile)) {
+    contents_file_ = kSingleFile;
+    add_file(folder, kSingleFile);
+  } else if (exists(folder / kIndexFile)) {
+    contents_file_ = kIndexFile;
+    read_shards(folder);
+  } else {
+    throw Error(folder.string() + ": expected " + kSingleFile + " or " + kIndexFile + ", found neither");
+  }
+}
+
+void SafetensorsReader::read_shards(const std::filesystem::path& folder) {
+  const MappedFile index_file(folder / kIndexFile);
+  const nlohmann::json index = parse_json(index_file.text(), kIndexFile);
+  const nlohmann::json& weight_map = JsonObject(index, kIndexFile).at("weight_map");
+  const JsonObject entries(weight_map, std::string(kIndexFile) + ": weight_map");
+
+  std::set<std::string> file_names;
+  for (const auto& [name, value] : weight_map.items()) {
+    if (!value.is_string() || !is_plain_file_name(value.get<std::string>())) {
+      throw Error(entries.place_of(name) + ": expected the plain name of a file in the same folder, got " +
+                  describe(value));
+    }
+    file_names.insert(value.get<std::string>());
+  }
+  for (const std::string& file_name : file_names) add_file(folder, file_name);
+
+  for (const auto& [name, value] : weight_map.items()) {
+    const auto tensor = tensors_.find(name);
+    if (tensor == tensors_.end() || tensor->second.file != value.get<std::string>()) {
+      throw Error(entries.place_of(name) + ": expected the tensor in " + value.get<std::string>() + ", found " +
+                  (tensor == tensors_.end() ? "nowhere" : "in " + tensor->second.file));
+    }
+  }
+}
+
+void SafetensorsReader::add_file(const std::filesystem::path& folder, const std::string& file_name) {
+  const MappedFile& file = files_.emplace_back(folder / file_name);
+  for (auto& [name, tensor] : parse_safetensors(file.bytes(), file_name)) {
+    const auto [position, is_new] = tensors_.emplace(name, tensor);
+    if (!is_new) {
+      throw Error(file_name + ": " + name + ": expected in one file only, also found in " + position->second.file);
+    }
+  }
+}
+
+const StoredTensor& SafetensorsReader::weight(std::string_view name, std::span<const int64_t> expected_shape) const {
+  const auto position = tensors_.find(name);
+  if (position == tensors_.end()) {
+    throw Error(contents_file_ + ": " + std::string(name) + ": expected a tensor " + shape_to_string(expected_shape) +
+                ", found none of that name");
+  }
+  const StoredTensor& tensor = position->second;
+  const std::string place = tensor.file + ": " + std::string(name);
+  if (!std::equal(tensor.shape.begin(), tensor.shape.end(), expected_shape.begin(), expected_shape.end())) {
+    throw Error(place + ": expected " + shape_to_string(expected_shape) + ", got " + shape_to_string(tensor.shape));
+  }
+  if (tensor.dtype != "F32" && tensor.dtype != "F16" && tensor.dtype != "BF16") {
+    throw Error(place + ": dtype: expected F32, F16 or BF16, got " + tensor.dtype);
+  }
+  return tensor;
+}
+
+}  // namespace prm_score

@@ -1,0 +1,159 @@
+#include "prm_score/model/weights.h"
+
+#include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linear.h>
+
+#include "prm_score/error.h"
+
+namespace prm_score {
+namespace {
+
+constexpr const char* kEmbedTokens = "model.embed_tokens.weight";
+constexpr const char* kHead = "lm_head.weight";
+
+at::ScalarType scalar_type(const StoredTensor& stored) {
+  if (stored.dtype == "F16") return at::kHalf;
+  if (stored.dtype == "BF16") return at::kBFloat16;
+  TORCH_CHECK(stored.dtype == "F32", "to_tensor: dtype ", stored.dtype);
+  return at::kFloat;
+}
+
+// A part of a fused layer: `{prefix}.{name}.weight` [num_outputs, num_inputs] and its bias.
+struct Part {
+  const char* name;
+  int64_t num_outputs;
+};
+
+class WeightLoader {
+ public:
+  WeightLoader(const SafetensorsReader& files, const ModelConfig& config, const WeightOptions& options)
+      : files_(files), config_(config), options_(options) {}
+
+  at::Tensor embed_tokens() const {
+    // The reference ties both ways: a table that is missing may be there under the head's name.
+    const bool use_head = config_.tie_word_embeddings && !files_.contains(kEmbedTokens) && files_.contains(kHead);
+    return table(use_head ? kHead : kEmbedTokens).to(options_.device);
+  }
+
+  at::Tensor label_difference() const {
+    const bool use_embeddings = config_.tie_word_embeddings && !files_.contains(kHead);
+    const at::Tensor head = table(use_embeddings ? kEmbedTokens : kHead);
+    const auto row = [&](int64_t label_id) { return head.select(0, label_id).to(at::kFloat); };
+    return (row(options_.label_a_id) - row(options_.label_b_id)).to(options_.device);
+  }
+
+  at::Tensor norm() const { return vector("model.norm.weight", config_.hidden_size).to(at::kFloat); }
+
+  LayerWeights layer(int64_t index) const {
+    const std::string prefix = "model.layers." + std::to_string(index) + ".";
+    const auto& c = config_;
+    LayerWeights layer;
+    layer.input_layernorm = vector(prefix + "input_layernorm.weight", c.hidden_size);
+    layer.qkv_proj =
+        fused(prefix + "self_attn.", c.hidden_size, c.qkv_bias,
+              {{"q_proj", c.query_size()}, {"k_proj", c.key_value_size()}, {"v_proj", c.key_value_size()}});
+    if (c.qk_norm) {
+      layer.q_norm = vector(prefix + "self_attn.q_norm.weight", c.head_dim);
+      layer.k_norm = vector(prefix + "self_attn.k_norm.weight", c.head_dim);
+    }
+    layer.o_proj = fused(prefix + "self_attn.", c.query_size(), c.o_proj_bias, {{"o_proj", c.hidden_size}});
+    layer.post_attention_layernorm = vector(prefix + "post_attention_layernorm.weight", c.hidden_size);
+    layer.gate_up_proj = fused(prefix + "mlp.", c.hidden_size, c.mlp_bias,
+                               {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}});
+    layer.down_proj = fused(prefix + "mlp.", c.intermediate_size, c.mlp_bias, {{"down_proj", c.hidden_size}});
+    return layer;
+  }
+
+ private:
+  at::Tensor stored(const std::string& name, const std::vector<int64_t>& shape) const {
+    return to_tensor(files_.weight(name, shape));
+  }
+
+  at::Tensor table(const std::string& name) const { return stored(name, {config_.vocab_size, config_.hidden_size}); }
+
+  at::Tensor vector(const std::string& name, int64_t size) const {
+    return stored(name, {size}).to(options_.device, options_.dtype);
+  }
+
+  // One below the other, converted on the way. A single tensor that needs no conversion is not copied.
+  at::Tensor concatenated(const std::vector<at::Tensor>& parts) const {
+    if (parts.size() == 1) return parts[0].to(options_.device, options_.dtype);
+    std::vector<int64_t> shape = parts[0].sizes().vec();
+    shape[0] = 0;
+    for (const auto& part : parts) shape[0] += part.size(0);
+    const at::Tensor whole = at::empty(shape, at::TensorOptions(options_.device).dtype(options_.dtype));
+    int64_t begin = 0;
+    for (const auto& part : parts) {
+      whole.narrow(0, begin, part.size(0)).copy_(part);
+      begin += part.size(0);
+    }
+    return whole;
+  }
+
+  Linear fused(const std::string& prefix, int64_t num_inputs, bool has_bias, const std::vector<Part>& parts) const {
+    std::vector<at::Tensor> weights;
+    std::vector<at::Tensor> biases;
+    for (const auto& [name, num_outputs] : parts) {
+      weights.push_back(stored(prefix + name + ".weight", {num_outputs, num_inputs}));
+      if (has_bias) biases.push_back(stored(prefix + name + ".bias", {num_outputs}));
+    }
+    return {.weight = concatenated(weights), .bias = has_bias ? concatenated(biases) : at::Tensor()};
+  }
+
+  const SafetensorsReader& files_;
+  const ModelConfig& config_;
+  const WeightOptions& options_;
+};
+
+void expect_labels(const ModelConfig& config, const WeightOptions& options) {
+  for (const int64_t id : {options.label_a_id, options.label_b_id}) {
+    if (id < 0 || id >= config.vocab_size) {
+      throw Error("label id: expected 0 to " + std::to_string(config.vocab_size - 1) + " (vocab_size), got " +
+                  std::to_string(id));
+    }
+  }
+  if (options.label_a_id == options.label_b_id) {
+    throw Error("label ids: expected two different ones, got " + std::to_string(options.label_a_id) + " twice");
+  }
+}
+
+}  // namespace
+
+at::Tensor Linear::apply(const at::Tensor& rows) const {
+  return at::linear(rows, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+}
+
+Linear Linear::outputs(int64_t begin, int64_t length) const {
+  return {.weight = weight.narrow(0, begin, length), .bias = bias.defined() ? bias.narrow(0, begin, length) : bias};
+}
+
+ModelWeights load_weights(std::shared_ptr<const SafetensorsReader> files, const ModelConfig& config,
+                          const WeightOptions& options) {
+  expect_labels(config, options);
+  const WeightLoader loader(*files, config, options);
+  ModelWeights weights;
+  weights.embed_tokens = loader.embed_tokens();
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) weights.layers.push_back(loader.layer(i));
+  weights.norm = loader.norm();
+  weights.label_difference = loader.label_difference();
+  weights.files = std::move(files);
+  return weights;
+}
+
+at::Tensor to_tensor(const StoredTensor& stored) {
+  const at::ScalarType dtype = scalar_type(stored);
+  const auto element_size = static_cast<uintptr_t>(c10::elementSize(dtype));
+  auto* data = const_cast<std::byte*>(stored.bytes.data());
+  if (reinterpret_cast<uintptr_t>(data) % element_size == 0) return at::from_blob(data, stored.shape, dtype);
+  at::Tensor copy = at::empty(stored.shape, dtype);
+  std::memcpy(copy.mutable_data_ptr(), data, stored.bytes.size());
+  return copy;
+}
+
+}  // namespace prm_score

@@ -1,0 +1,199 @@
+#include "prm_score/io/line_reader.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "prm_score/error.h"
+
+namespace prm_score {
+namespace {
+
+namespace fs = std::filesystem;
+
+class LineReaderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("line_reader_test." + std::to_string(getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string write_file(const std::string& name, std::string_view bytes) {
+    const auto path = folder_ / name;
+    std::ofstream(path, std::ios::binary) << bytes;
+    return path.string();
+  }
+
+  // `number:bytes`, or `number:TOO LONG`.
+  static std::vector<std::string> read_all(LineReaderOptions options) {
+    LineReader reader(std::move(options));
+    std::vector<std::string> lines;
+    while (const auto line = reader.next()) {
+      lines.push_back(std::to_string(line->number) + ":" + (line->is_too_long ? "TOO LONG" : std::string(line->bytes)));
+    }
+    return lines;
+  }
+
+  static std::string error_of(const LineReaderOptions& options) {
+    try {
+      (void)read_all(options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  fs::path folder_;
+};
+
+using Lines = std::vector<std::string>;
+
+TEST_F(LineReaderTest, OnlyLineFeedEndsALine) {
+  const auto file = write_file("a",
+                               "a\xE2\x80\xA8"
+                               "b\xC2\x85"
+                               "c\rd\ve\fg\nh\n");
+  EXPECT_EQ(read_all({.files = {file}}), (Lines{"1:a\xE2\x80\xA8"
+                                                "b\xC2\x85"
+                                                "c\rd\ve\fg",
+                                                "2:h"}));
+}
+
+TEST_F(LineReaderTest, OneCarriageReturnBeforeLineFeedIsDropped) {
+  const auto file = write_file("a", "a\r\nb\r\r\n\r\nc\r");
+  EXPECT_EQ(read_all({.files = {file}}), (Lines{"1:a", "2:b\r", "3:", "4:c\r"}));
+}
+
+TEST_F(LineReaderTest, LastLineNeedsNoLineFeed) {
+  EXPECT_EQ(read_all({.files = {write_file("a", "a\nb")}}), (Lines{"1:a", "2:b"}));
+  EXPECT_EQ(read_all({.files = {write_file("b", "a\nb\n")}}), (Lines{"1:a", "2:b"}));
+  EXPECT_EQ(read_all({.files = {write_file("c", "\n\n")}}), (Lines{"1:", "2:"}));
+  EXPECT_EQ(read_all({.files = {write_file("d", "")}}), Lines{});
+}
+
+TEST_F(LineReaderTest, ByteOrderMarkIsDroppedAtTheStartOfEachFileOnly) {
+  const auto a = write_file("a",
+                            "\xEF\xBB\xBF"
+                            "a\n\xEF\xBB\xBF"
+                            "b\n");
+  const auto b = write_file("b",
+                            "\xEF\xBB\xBF\xEF\xBB\xBF"
+                            "c");
+  EXPECT_EQ(read_all({.files = {a, b}}), (Lines{"1:a",
+                                                "2:\xEF\xBB\xBF"
+                                                "b",
+                                                "1:\xEF\xBB\xBF"
+                                                "c"}));
+}
+
+TEST_F(LineReaderTest, EndOfFileEndsALineAndNumbersStartAgain) {
+  const auto a = write_file("a", "a1\na2");
+  const auto b = write_file("b", "");
+  const auto c = write_file("c", "c1\n");
+  LineReader reader({.files = {a, b, c}});
+  std::vector<std::pair<size_t, int64_t>> places;
+  while (const auto line = reader.next()) places.emplace_back(line->file_index, line->number);
+  EXPECT_EQ(places, (std::vector<std::pair<size_t, int64_t>>{{0, 1}, {0, 2}, {2, 1}}));
+  EXPECT_EQ(reader.num_lines(), 3);
+}
+
+TEST_F(LineReaderTest, LimitCountsPhysicalLinesOverAllFiles) {
+  const auto a = write_file("a", "a1\n\na3\n");
+  const auto b = write_file("b", "b1\nb2\n");
+  EXPECT_EQ(read_all({.files = {a, b}, .limit = 4}), (Lines{"1:a1", "2:", "3:a3", "1:b1"}));
+  EXPECT_EQ(read_all({.files = {a, b}, .limit = 3}), (Lines{"1:a1", "2:", "3:a3"}));
+  EXPECT_EQ(read_all({.files = {a, b}, .limit = 0}), Lines{});
+}
+
+TEST_F(LineReaderTest, OnlyLinesOverTheLimitAreTooLong) {
+  // The limit counts neither CR LF nor the byte order mark, wherever a block ends.
+  for (const size_t max_line_bytes : {size_t{10}, size_t{256} << 10, (size_t{256} << 10) - 1, size_t{600'000}}) {
+    const std::string fits(max_line_bytes, 'x');
+    const auto file = write_file("a", "\xEF\xBB\xBF" + fits + "\r\n" + fits + "y\r\n" + fits + "\n" + fits + "\r\n" +
+                                          fits + fits + "\r\r\nz\n" + fits);
+    const auto lines = read_all({.files = {file}, .max_line_bytes = static_cast<int64_t>(max_line_bytes)});
+    EXPECT_EQ(lines, (Lines{"1:" + fits, "2:TOO LONG", "3:" + fits, "4:" + fits, "5:TOO LONG", "6:z", "7:" + fits}))
+        << max_line_bytes;
+  }
+}
+
+TEST_F(LineReaderTest, LinesCrossBlocksUnchanged) {
+  // Lengths around the block size put the line feed, the CR and the start of a line at every place of a block border.
+  std::string bytes;
+  Lines expected;
+  for (size_t i = 0; i < 40; ++i) {
+    const std::string line((256 << 10) / 8 - 3 + i % 7, static_cast<char>('a' + i % 26));
+    bytes += line + (i % 2 == 0 ? "\r\n" : "\n");
+    expected.push_back(std::to_string(i + 1) + ":" + line);
+  }
+  EXPECT_EQ(read_all({.files = {write_file("a", bytes)}}), expected);
+}
+
+TEST_F(LineReaderTest, FilesThatCannotBeReadAreNamedBeforeAnyLineIsRead) {
+  const auto good = write_file("good", "a\n");
+  const auto missing = (folder_ / "missing").string();
+  EXPECT_EQ(error_of({.files = {good, missing}, .limit = 0}), missing + ": cannot be read: No such file or directory");
+  EXPECT_EQ(error_of({.files = {good, folder_.string()}}), folder_.string() + ": cannot be read: Is a directory");
+  if (geteuid() != 0) {
+    const auto secret = write_file("secret", "a\n");
+    fs::permissions(secret, fs::perms::none);
+    EXPECT_EQ(error_of({.files = {secret}}), secret + ": cannot be read: Permission denied");
+  }
+}
+
+TEST_F(LineReaderTest, AReadErrorNamesTheFile) {
+  // /proc/self/mem exists and opens, but its first page cannot be read.
+  EXPECT_EQ(error_of({.files = {"/proc/self/mem"}}), "/proc/self/mem: cannot be read: Input/output error");
+}
+
+TEST_F(LineReaderTest, AFileThatVanishesIsAnErrorWhenItIsReached) {
+  const auto a = write_file("a", "a\n");
+  const auto b = write_file("b", "b\n");
+  LineReader reader({.files = {a, b}});
+  ASSERT_TRUE(reader.next());
+  fs::remove(b);
+  EXPECT_THROW((void)reader.next(), Error);
+}
+
+TEST_F(LineReaderTest, APipeGivesEachLineAsSoonAsItIsThere) {
+  const auto pipe_path = (folder_ / "fifo").string();
+  ASSERT_EQ(mkfifo(pipe_path.c_str(), 0600), 0);
+  LineReader reader({.files = {pipe_path}, .limit = 2});
+  const int writer = open(pipe_path.c_str(), O_RDWR);
+  ASSERT_EQ(write(writer, "one\ntw", 6), 6);
+  EXPECT_EQ(reader.next()->bytes, "one");  // would hang if a whole block were waited for
+  ASSERT_EQ(write(writer, "o\n", 2), 2);
+  EXPECT_EQ(reader.next()->bytes, "two");
+  EXPECT_FALSE(reader.next());  // the limit; would hang if it read on
+  close(writer);
+}
+
+TEST_F(LineReaderTest, AStopEndsAWaitAndDropsTheUnfinishedLine) {
+  const auto pipe_path = (folder_ / "fifo").string();
+  ASSERT_EQ(mkfifo(pipe_path.c_str(), 0600), 0);
+  int stop[2];
+  ASSERT_EQ(pipe(stop), 0);
+  const int writer = open(pipe_path.c_str(), O_RDWR);
+  ASSERT_EQ(write(writer, "half a line", 11), 11);
+  LineReader reader({.files = {pipe_path}, .stop_fd = stop[0]});
+  std::thread stopper([&] {
+    usleep(50'000);
+    EXPECT_EQ(write(stop[1], "x", 1), 1);
+  });
+  EXPECT_FALSE(reader.next());
+  EXPECT_TRUE(reader.was_stopped());
+  EXPECT_FALSE(reader.next());
+  stopper.join();
+  for (const int fd : {writer, stop[0], stop[1]}) close(fd);
+}
+
+}  // namespace
+}  // namespace prm_score
