@@ -168,8 +168,8 @@ fetch_cuda_libraries() {
   fi
   mapfile -t requirements < <(cuda_requirements "$set")
   rm -rf "$new"
-  mkdir -p "$new/nvidia"
   [[ ${#requirements[@]} -eq 0 ]] || pip_unpack "$new" "${requirements[@]}"
+  mkdir -p "$new/nvidia"
   touch "$new/nvidia/set-$set"
   rm -rf "$deps_dir/nvidia"
   mv "$new/nvidia" "$deps_dir/nvidia"

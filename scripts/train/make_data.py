@@ -54,7 +54,7 @@ CHARS_PER_TOKEN = 6
 """More than any text of the corpus has, so that an excerpt never ends before its tokens do."""
 SAMPLE_CONTEXT_CHUNKS = 3
 """The base model sees this much of what stands before a chunk."""
-SAMPLED_TOKENS = 8 * CHUNK_SIZE
+SAMPLED_TOKENS = 6 * CHUNK_SIZE
 REWRAP_SHARE = 0.15
 
 
@@ -213,7 +213,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="base checkpoint to sample from")
     parser.add_argument("--out", type=Path, required=True, help="examples, one JSON object a line")
     parser.add_argument("--held-out", action="store_true", help="use the held-out addresses, to evaluate with")
-    parser.add_argument("--documents", type=int, default=2500, help="number of examples (default: 2500)")
+    parser.add_argument("--documents", type=int, default=1000, help="number of examples (default: 1000)")
     parser.add_argument("--long-share", type=float, default=0.12, help="share of long documents (default: 0.12)")
     parser.add_argument("--max-tokens", type=int, default=4000, help="tokens of the longest document (default: 4000)")
     parser.add_argument("--max-judged", type=int, default=32, help="chunks judged per document at most (default: 32)")

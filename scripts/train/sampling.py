@@ -23,7 +23,7 @@ class Request:
 class Sampler:
     """Samples without top-k or top-p: the temperature alone decides how wild the text is."""
 
-    def __init__(self, model: Qwen2ForCausalLM, forbidden: list[int], seed: int, batch: int = 96) -> None:
+    def __init__(self, model: Qwen2ForCausalLM, forbidden: list[int], seed: int, batch: int = 128) -> None:
         self._model = model.eval()
         self._forbidden = torch.tensor(forbidden)
         self._generator = torch.Generator().manual_seed(seed)

@@ -23,7 +23,7 @@ step() {
 mkdir -p "$work"
 step train_tokenizer.py --out "$work/tokenizer"
 step train_base.py --tokenizer "$work/tokenizer" --out "$work/base" --train-tokens 4000000 --threads "$OMP_NUM_THREADS"
-step make_data.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/examples.jsonl" --documents 2500
+step make_data.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/examples.jsonl" --documents 1000
 step train_judge.py --tokenizer "$work/tokenizer" --base "$work/base" --data "$work/examples.jsonl" --out "$judge"
 
 step make_data.py --held-out --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout_examples.jsonl" \

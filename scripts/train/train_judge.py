@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="examples of make_data.py")
     parser.add_argument("--out", type=Path, required=True, help="folder for the judge")
     parser.add_argument("--epochs", type=int, default=1, help="passes over the examples")
-    parser.add_argument("--documents-per-step", type=int, default=6, help="documents of one optimizer step")
+    parser.add_argument("--documents-per-step", type=int, default=4, help="documents of one optimizer step")
     parser.add_argument("--learning-rate", type=float, default=8e-4, help="peak learning rate of AdamW")
     parser.add_argument("--seed", type=int, default=3, help="seed of the head and the order")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")

@@ -36,11 +36,6 @@ Json engine_json(const CheckpointMetadata& checkpoint) {
 }  // namespace
 
 void RunCounts::add(const DocumentReward& reward) {
-  if (!reward.error.empty()) {
-    ++num_bad_rows;
-    return;
-  }
-  ++num_scored_rows;
   num_tokens += reward.num_tokens;
   for (const auto& log_odds : reward.log_odds) num_chunks += log_odds.has_value() ? 1 : 0;
   num_special_tokens += reward.warnings.special_tokens ? 1 : 0;

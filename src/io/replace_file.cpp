@@ -20,7 +20,7 @@ Error write_error(const std::string& path, int error_number) {
   return Error(path + ": cannot be written: " + std::generic_category().message(error_number));
 }
 
-// 0, or what went wrong.
+// These two return 0, or the number of the error.
 int write_all(int fd, std::string_view contents) {
   while (!contents.empty()) {
     const ssize_t num_written = write(fd, contents.data(), contents.size());
@@ -32,13 +32,13 @@ int write_all(int fd, std::string_view contents) {
 
 enum class Sync { kNo, kYes };
 
-void write_file(const std::string& path, int flags, std::string_view contents, Sync sync) {
+int write_file(const std::string& path, int flags, std::string_view contents, Sync sync) {
   const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666);
-  if (fd < 0) throw write_error(path, errno);
+  if (fd < 0) return errno;
   int error_number = write_all(fd, contents);
   if (error_number == 0 && sync == Sync::kYes && fsync(fd) != 0) error_number = errno;
   if (close(fd) != 0 && error_number == 0) error_number = errno;
-  if (error_number != 0) throw write_error(path, error_number);
+  return error_number;
 }
 
 bool is_special_file(const std::string& path) {
@@ -69,15 +69,17 @@ void check_replaceable(const std::string& path) {
 }
 
 void replace_file(const std::string& path, std::string_view contents) {
-  if (is_special_file(path)) return write_file(path, 0, contents, Sync::kNo);
+  if (is_special_file(path)) {
+    if (const int error_number = write_file(path, 0, contents, Sync::kNo)) throw write_error(path, error_number);
+    return;
+  }
   const std::string target = follow_links(path);
   const std::string beside = target + ".new." + std::to_string(getpid());
-  try {
-    write_file(beside, O_CREAT | O_TRUNC, contents, Sync::kYes);
-    if (rename(beside.c_str(), target.c_str()) != 0) throw write_error(path, errno);
-  } catch (const Error&) {
+  int error_number = write_file(beside, O_CREAT | O_TRUNC, contents, Sync::kYes);
+  if (error_number == 0 && rename(beside.c_str(), target.c_str()) != 0) error_number = errno;
+  if (error_number != 0) {
     unlink(beside.c_str());
-    throw;
+    throw write_error(path, error_number);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "prm_score/model/mlp.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/silu.h>
 
 namespace prm_score {

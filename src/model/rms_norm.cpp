@@ -1,5 +1,6 @@
 #include "prm_score/model/rms_norm.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/rsqrt.h>
 
 namespace prm_score {

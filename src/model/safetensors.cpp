@@ -134,7 +134,7 @@ void expect_no_overlap_and_no_hole(const StoredTensors& tensors, std::span<const
   }
 }
 
-bool exists(const std::filesystem::path& path) {
+bool is_there(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::exists(path, error);
 }
@@ -171,10 +171,10 @@ std::string shape_to_string(std::span<const int64_t> shape) {
 
 SafetensorsReader::SafetensorsReader(const std::filesystem::path& folder) {
   // As in the reference, a single file wins over an index.
-  if (exists(folder / kSingleFile)) {
+  if (is_there(folder / kSingleFile)) {
     contents_file_ = kSingleFile;
     add_file(folder, kSingleFile);
-  } else if (exists(folder / kIndexFile)) {
+  } else if (is_there(folder / kIndexFile)) {
     contents_file_ = kIndexFile;
     read_shards(folder);
   } else {

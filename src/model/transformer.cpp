@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/dot.h>
 #include <ATen/ops/empty.h>

@@ -107,7 +107,8 @@ const AddedToken* AddedTokenMatcher::longest_prefix(std::string_view text) const
     const auto byte_at_depth = [depth](const AddedToken& token) {
       return static_cast<unsigned char>(token.content[depth]);
     };
-    const auto range = std::ranges::equal_range(first, last, static_cast<unsigned char>(text[depth]), {}, byte_at_depth);
+    const auto range =
+        std::ranges::equal_range(first, last, static_cast<unsigned char>(text[depth]), {}, byte_at_depth);
     first = range.begin();
     last = range.end();
   }

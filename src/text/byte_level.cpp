@@ -51,8 +51,6 @@ std::optional<std::string> byte_level_bytes(std::string_view token) {
   return bytes;
 }
 
-std::string byte_level_decode(std::string_view token) {
-  return byte_level_bytes(token).value_or(std::string(token));
-}
+std::string byte_level_decode(std::string_view token) { return byte_level_bytes(token).value_or(std::string(token)); }
 
 }  // namespace prm_score

@@ -56,8 +56,6 @@ std::string JsonField::message(std::string_view expected) const {
   return place() + ": expected " + std::string(expected) + ", got " + describe(*value_);
 }
 
-std::string JsonField::place() const {
-  return place_.ends_with(": ") ? place_.substr(0, place_.size() - 2) : place_;
-}
+std::string JsonField::place() const { return place_.ends_with(": ") ? place_.substr(0, place_.size() - 2) : place_; }
 
 }  // namespace prm_score

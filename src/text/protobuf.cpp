@@ -18,7 +18,9 @@ void append_varint(uint64_t value, std::string& message) {
   message += static_cast<char>(value);
 }
 
-void append_tag(uint64_t number, int wire_type, std::string& message) { append_varint(number << 3 | wire_type, message); }
+void append_tag(uint64_t number, int wire_type, std::string& message) {
+  append_varint(number << 3 | wire_type, message);
+}
 
 }  // namespace
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <bitset>
 #include <cmath>
-#include <cstring>
 #include <unordered_set>
 
 #include "prm_score/error.h"
 #include "prm_score/text/protobuf.h"
+#include "prm_score/text/sentencepiece_charsmap.h"
 #include "prm_score/text/unicode.h"
 
 namespace prm_score {
@@ -19,7 +19,6 @@ using PieceType = SentencePieceModel::PieceType;
 // Limits of the library.
 constexpr size_t kMaxPieceBytes = 7999;
 constexpr size_t kMaxNestedSymbols = 64;  // user-defined pieces that begin one another
-constexpr size_t kMaxNestedRules = 32;    // normalisation rules that do
 
 constexpr std::string_view kNull("\0", 1);
 
@@ -95,7 +94,8 @@ void reject_denormalizer(std::string_view message, const std::string& name) {
 void check_piece(const Piece& piece, const SentencePieceModel& model, const std::string& name) {
   const auto fail = [&](const std::string& what) { throw Error(name + ": " + what); };
   if (piece.text.empty()) fail("expected a text, got an empty one");
-  if (piece.text.size() > kMaxPieceBytes) fail("expected a text under 8000 bytes, got " + std::to_string(piece.text.size()));
+  if (piece.text.size() > kMaxPieceBytes)
+    fail("expected a text under 8000 bytes, got " + std::to_string(piece.text.size()));
   if (!is_valid_utf8(piece.text)) fail("expected valid UTF-8");
   if (!std::isfinite(piece.score)) fail("score: expected a finite number");
   if (piece.text.find('\0') != std::string::npos && !(piece.text == kNull && model.byte_fallback)) {
@@ -149,69 +149,79 @@ void check_nested_symbols(const SentencePieceModel& model, const std::string& fi
   }
 }
 
-// The charsmap: uint32 size of the trie in bytes, the trie (a double array of the darts-clone library), then the
-// replacements, each ended by NUL. The library follows the trie's offsets unchecked.
-class CharsmapChecker {
- public:
-  CharsmapChecker(std::string_view charsmap, const std::string& name) : name_(name) {
-    uint32_t trie_bytes = 0;
-    if (charsmap.size() < sizeof(trie_bytes)) fail("expected a 4-byte size");
-    std::memcpy(&trie_bytes, charsmap.data(), sizeof(trie_bytes));
-    charsmap.remove_prefix(sizeof(trie_bytes));
-    // Blocks of 256 units keep every child of a node that lies in the array in the array too.
-    if (trie_bytes == 0 || trie_bytes % 1024 != 0 || trie_bytes >= charsmap.size()) {
-      fail("size of the trie: expected a multiple of 1024 under " + std::to_string(charsmap.size()) + ", got " +
-           std::to_string(trie_bytes));
-    }
-    units_.resize(trie_bytes / sizeof(uint32_t));
-    std::memcpy(units_.data(), charsmap.data(), trie_bytes);
-    num_replacement_bytes_ = charsmap.size() - trie_bytes;
-    if (charsmap.back() != '\0') fail("expected NUL at the end");
-  }
+// ------------------------------------------------------------------------------------------------------ serializing
 
-  // Visits every node that some text reaches.
-  void check() const {
-    struct Node {
-      size_t id;
-      size_t num_rules;  // that end on the way to it
-    };
-    std::vector<bool> seen(units_.size());
-    std::vector<Node> open = {{.id = 0, .num_rules = 0}};
-    while (!open.empty()) {
-      const auto [id, num_rules] = open.back();
-      open.pop_back();
-      if (seen[id]) fail("the trie has a loop");
-      seen[id] = true;
-      const size_t base = id ^ offset(units_[id]);
-      if (base >= units_.size()) fail("the trie points outside itself");
-      const size_t num_rules_here = num_rules + check_leaf(id, base);
-      for (size_t byte = 0; byte < 256; ++byte) {
-        if (label(units_[base ^ byte]) == byte) open.push_back({.id = base ^ byte, .num_rules = num_rules_here});
-      }
-    }
-  }
+// Version 0.2.3 never gives these pieces for a text; older ones give them, or fail.
+bool is_hidden(const Piece& piece, SentencePieceModel::Type model_type) {
+  if (piece.type == PieceType::kControl || piece.text == kNull) return true;
+  const bool is_one_character = decode_code_point(piece.text, 0).num_bytes == static_cast<int>(piece.text.size());
+  return model_type == SentencePieceModel::Type::kBpe && piece.type == PieceType::kUnused && is_one_character;
+}
 
- private:
-  static size_t offset(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
-  static uint32_t label(uint32_t unit) { return unit & (1u << 31 | 0xFF); }
-  static bool has_leaf(uint32_t unit) { return (unit >> 8 & 1) != 0; }
+// 0xFF is in no valid UTF-8.
+std::string hidden_text(size_t id) { return "\xFF" + std::to_string(id); }
 
-  // 1 if a rule ends at node `id`.
-  size_t check_leaf(size_t id, size_t base) const {
-    if (id == 0 || !has_leaf(units_[id])) return 0;
-    if ((units_[base] & 0x7FFFFFFF) >= num_replacement_bytes_) fail("a rule points outside the replacements");
-    return 1;
-  }
-
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(name_ + ": normalizer_spec.precompiled_charsmap: " + what);
-  }
-
-  std::string name_;
-  std::vector<uint32_t> units_;
-  size_t num_replacement_bytes_ = 0;
-};
+void append_piece(const Piece& piece, std::string& message) {
+  std::string fields;
+  append_protobuf_bytes(1, piece.text, fields);
+  append_protobuf_float(2, piece.score, fields);
+  append_protobuf_varint(3, static_cast<uint64_t>(piece.type), fields);
+  append_protobuf_bytes(1, fields, message);
+}
 
 }  // namespace
+
+std::optional<TokenId> SentencePieceModel::find(std::string_view text) const {
+  const auto found = std::ranges::find(pieces, text, &Piece::text);
+  if (found == pieces.end()) return std::nullopt;
+  return static_cast<TokenId>(found - pieces.begin());
+}
+
+uint8_t SentencePieceModel::byte_value(const Piece& piece) {
+  return static_cast<uint8_t>(std::stoi(piece.text.substr(3, 2), nullptr, 16));
+}
+
+SentencePieceModel parse_sentencepiece_model(std::string_view bytes, std::string_view file_name) {
+  const std::string name(file_name);
+  SentencePieceModel model;
+  ProtobufReader reader(bytes, name);
+  while (const auto field = reader.next()) {
+    if (field->number == 1) model.pieces.push_back(parse_piece(reader.as_bytes(*field), name + ": pieces"));
+    if (field->number == 2) parse_trainer_spec(reader.as_bytes(*field), name + ": trainer_spec", model);
+    if (field->number == 3) parse_normalizer_spec(reader.as_bytes(*field), name + ": normalizer_spec", model);
+    if (field->number == 5) reject_denormalizer(reader.as_bytes(*field), name + ": denormalizer_spec");
+  }
+  if (model.pieces.empty()) throw Error(name + ": expected a sentencepiece model, got a file without pieces");
+  if (!is_valid_utf8(model.unk_surface)) throw Error(name + ": trainer_spec.unk_surface: expected valid UTF-8");
+  check_pieces(model, name);
+  check_nested_symbols(model, name);
+  if (!model.precompiled_charsmap.empty()) {
+    (void)SentencePieceCharsmap(model.precompiled_charsmap, name + ": normalizer_spec.precompiled_charsmap");
+  }
+  return model;
+}
+
+std::string serialize_for_library(const SentencePieceModel& model) {
+  std::string message;
+  for (size_t id = 0; id < model.pieces.size(); ++id) {
+    Piece piece = model.pieces[id];
+    if (is_hidden(piece, model.type)) piece.text = hidden_text(id);
+    append_piece(piece, message);
+  }
+
+  std::string trainer_spec;
+  append_protobuf_varint(3, static_cast<uint64_t>(model.type), trainer_spec);
+  append_protobuf_varint(24, model.treat_whitespace_as_suffix ? 1 : 0, trainer_spec);
+  append_protobuf_varint(35, model.byte_fallback ? 1 : 0, trainer_spec);
+  append_protobuf_bytes(2, trainer_spec, message);
+
+  std::string normalizer_spec;
+  append_protobuf_bytes(2, model.precompiled_charsmap, normalizer_spec);
+  append_protobuf_varint(3, model.add_dummy_prefix ? 1 : 0, normalizer_spec);
+  append_protobuf_varint(4, model.remove_extra_whitespaces ? 1 : 0, normalizer_spec);
+  append_protobuf_varint(5, model.escape_whitespaces ? 1 : 0, normalizer_spec);
+  append_protobuf_bytes(3, normalizer_spec, message);
+  return message;
+}
 
 }  // namespace prm_score

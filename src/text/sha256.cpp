@@ -1,8 +1,8 @@
 #include "prm_score/text/sha256.h"
 
-#include <openssl/evp.h>
-
 #include <array>
+
+#include <openssl/evp.h>
 
 #include "prm_score/error.h"
 

@@ -16,10 +16,10 @@
 namespace prm_score {
 
 struct TokenizerFile {
-  nlohmann::json fields;  // without `model.vocab` and `model.merges`
-  bool has_vocab = false;   // `model.vocab` is there and an object
-  bool has_merges = false;  // `model.merges` is there and an array
-  TokenTable vocab;         // `model.vocab`: tokens as written
+  nlohmann::json fields;                                    // without `model.vocab` and `model.merges`
+  bool has_vocab = false;                                   // `model.vocab` is there and an object
+  bool has_merges = false;                                  // `model.merges` is there and an array
+  TokenTable vocab;                                         // `model.vocab`: tokens as written
   std::vector<std::pair<std::string, std::string>> merges;  // `model.merges`, "a b" taken apart
 };
 

@@ -6,13 +6,12 @@
 #include <iterator>
 #include <unordered_map>
 
+#include "json_field.h"
+#include "tokenizer_file.h"
 #include <nlohmann/json.hpp>
 
 #include "prm_score/text/byte_level.h"
 #include "prm_score/text/normalizer.h"
-
-#include "json_field.h"
-#include "tokenizer_file.h"
 
 namespace prm_score {
 namespace {

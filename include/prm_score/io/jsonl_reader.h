@@ -18,9 +18,9 @@ namespace prm_score {
 struct InputFields {
   std::string text = "text";
   std::string id = "id";
-  std::optional<std::string> context;  // no context field if not given
-  std::vector<std::string> keep;       // copied to the row unchanged
-  bool keep_all = false;               // all fields are, also text, id and context
+  std::optional<std::string> context = {};  // no context field if not given
+  std::vector<std::string> keep = {};       // copied to the row unchanged
+  bool keep_all = false;                    // all fields are, also text, id and context
 };
 
 struct JsonlReaderOptions {

@@ -35,7 +35,7 @@ struct RunCounts {
   int64_t num_chunks = 0;
   int64_t num_special_tokens = 0, num_template_markers = 0, num_context_cut = 0;  // rows with this warning
 
-  // A row that is written for `reward`, scored or bad.
+  // Counts what is in a scored row; the rows themselves are counted where they are written.
   void add(const DocumentReward& reward);
 };
 

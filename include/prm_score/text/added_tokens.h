@@ -41,15 +41,15 @@ class AddedTokenMatcher {
   // `tokens` are looked for by their `content`. Throws Error if two have the same or one is empty.
   AddedTokenMatcher(std::span<const AddedToken> tokens, SpecialTokens special_tokens);
 
-  // Calls nothing but appends the matches in `text` in order. They may overlap only where one begins inside the white
-  // space that the one before has taken.
+  // Appends the matches in `text` in order. They may overlap only where one begins inside the white space that the one
+  // before has taken.
   void find(std::string_view text, std::vector<AddedTokenMatch>& matches) const;
 
   // Whether some match reaches over `offset` that would be turned down for being special: the search in the whole text
   // passes over it, a search that begins at `offset` would see its end.
   [[nodiscard]] bool may_pass_over(std::string_view text, size_t offset) const;
 
-  [[nodiscard]] bool empty() const { return tokens_.empty(); }
+  [[nodiscard]] const std::vector<AddedToken>& tokens() const { return tokens_; }
   [[nodiscard]] size_t max_bytes() const { return max_bytes_; }  // of the longest token's content
   [[nodiscard]] bool has_single_word() const;
   [[nodiscard]] bool has_plain_special() const;  // some are special, and plain text

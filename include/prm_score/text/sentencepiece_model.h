@@ -4,12 +4,12 @@
 //
 //   ModelProto
 //     1 pieces             repeated { 1 piece: string, 2 score: float, 3 type: enum }    id = position
-//     2 trainer_spec       { 3 model_type, 24 treat_whitespace_as_suffix, 35 byte_fallback, 44 unk_surface, 46 bos_piece }
-//     3 normalizer_spec    { 2 precompiled_charsmap, 3 add_dummy_prefix, 4 remove_extra_whitespaces, 5 escape_whitespaces }
-//     5 denormalizer_spec  { 2 precompiled_charsmap }
+//     2 trainer_spec       { 3 model_type, 24 treat_whitespace_as_suffix, 35 byte_fallback, 44 unk_surface, 46
+//     bos_piece } 3 normalizer_spec    { 2 precompiled_charsmap, 3 add_dummy_prefix, 4 remove_extra_whitespaces, 5
+//     escape_whitespaces } 5 denormalizer_spec  { 2 precompiled_charsmap }
 //
-// The distributions' libraries (0.1.97, 0.2.0) trust the file: a bad one aborts the process, is read out of bounds or is
-// reported on stderr. So all they rely on is checked first, and they get the message anew, of just these fields.
+// The distributions' libraries (0.1.97, 0.2.0) trust the file: a bad one aborts the process, is read out of bounds or
+// is reported on stderr. So all they rely on is checked first, and they get the message anew, of just these fields.
 #pragma once
 
 #include <cstdint>
@@ -54,15 +54,13 @@ struct SentencePieceModel {
   [[nodiscard]] static uint8_t byte_value(const Piece& piece);
 };
 
-// Parses and checks `bytes`. Throws Error, starting with `file_name`, if they are not such a message, or the model is of
-// a kind that is not supported (word, char, denormaliser), or breaks a rule of the library.
+// Parses and checks `bytes`. Throws Error, starting with `file_name`, if they are not such a message, or the model is
+// of a kind that is not supported (word, char, denormaliser), or breaks a rule of the library.
 [[nodiscard]] SentencePieceModel parse_sentencepiece_model(std::string_view bytes, std::string_view file_name);
 
-// The message that makes the distributions' libraries encode as version 0.2.3 does:
-// - pieces that 0.2.3 never finds in a text (control pieces, a lone NUL, unused single characters) are renamed to
-//   something that is in no valid UTF-8;
-// - in a unigram model with user-defined pieces, one more piece (its id is never given out) has the score that makes the
-//   old formula for their scores the new one.
+// The message that makes the distributions' libraries encode as version 0.2.3 does: pieces that 0.2.3 never finds in a
+// text (control pieces, a lone NUL, unused single characters) are renamed to something that is in no valid UTF-8. For
+// BPE models.
 [[nodiscard]] std::string serialize_for_library(const SentencePieceModel& model);
 
 }  // namespace prm_score

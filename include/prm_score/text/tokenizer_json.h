@@ -38,9 +38,9 @@ struct SplitPattern {
 
 // What the file says, checked.
 struct TokenizerJson {
-  TokenTable tokens;               // of the model; those that spell bytes are findable by their bytes
-  std::vector<BpeMerge> merges;    // in ascending rank
-  bool ignore_merges = false;      // see BpeModel
+  TokenTable tokens;             // of the model; those that spell bytes are findable by their bytes
+  std::vector<BpeMerge> merges;  // in ascending rank
+  bool ignore_merges = false;    // see BpeModel
   std::vector<AddedToken> added_tokens;
   bool normalizes_to_nfc = false;
   std::vector<SplitPattern> split_patterns;  // applied one after the other, each to the pieces of the one before
@@ -54,8 +54,8 @@ struct TokenizerJson {
 // is not in the table above, Error for anything malformed, both naming field, expected and found.
 [[nodiscard]] TokenizerJson parse_tokenizer_json(std::string_view json, std::string_view file_name);
 
-// The token that `tokenizer_config.json` wants before every text: its `bos_token` if `add_bos_token` is true. Nothing if
-// there is no such file. Throws Error if it is malformed.
+// The token that `tokenizer_config.json` wants before every text: its `bos_token` if `add_bos_token` is true. Nothing
+// if there is no such file. Throws Error if it is malformed.
 [[nodiscard]] std::optional<std::string> read_config_bos_token(const std::filesystem::path& tokenizer_config_file);
 
 }  // namespace prm_score

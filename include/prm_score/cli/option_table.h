@@ -1,0 +1,36 @@
+// option_table.h - every option of the program: its help, its values, and where it goes in Options.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "prm_score/cli/options.h"
+
+namespace prm_score {
+
+enum : unsigned { kForScore = 1, kForPrompts = 2, kForInfo = 4 };  // bits of OptionSpec::commands
+
+struct OptionSpec {
+  const char* name;        // without the dashes
+  const char* value_name;  // what --help calls its value; empty = a flag
+  const char* expected;    // what a value must be: "an integer >= 1"
+  const char* default_text;
+  const char* help;
+  const char* group;  // heading in --help
+  unsigned commands;
+
+  // Puts a value into `options`; false if it is not as `expected`. A flag takes `true` and `false`.
+  bool (*set)(Options& options, std::string_view value);
+
+  // The effective value as JSON text.
+  std::string (*json)(const Options& options);
+};
+
+// In the order of --help.
+[[nodiscard]] std::span<const OptionSpec> option_table();
+
+// PRM_SCORE_CHUNK_SIZE for chunk-size.
+[[nodiscard]] std::string environment_name(std::string_view option_name);
+
+}  // namespace prm_score

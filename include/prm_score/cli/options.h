@@ -1,0 +1,69 @@
+// options.h - the command line and the environment to one plain struct.
+//
+// Every option `--some-name` may also come from the environment variable PRM_SCORE_SOME_NAME; the command line wins, an
+// empty variable counts as not set. Given twice, the last one wins.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "prm_score/io/jsonl_reader.h"
+#include "prm_score/text/prompt.h"
+#include "prm_score/text/tokenizer.h"
+
+namespace prm_score {
+
+enum class Command { kScore, kPrompts, kInfo };
+enum class Progress { kAuto, kPlain, kNone };
+
+struct Options {
+  Command command = Command::kScore;
+  std::vector<std::string> files;  // none = standard input
+
+  std::string model;  // folder or hub name; empty = the judge that ships with the program
+  std::string device = "auto";
+  std::string dtype = "auto";
+  int threads = 0;  // 0 = as many as there are processors for this process
+
+  InputFields fields;
+  std::optional<int64_t> limit;
+  int64_t max_line_bytes = 256 << 20;
+
+  PromptOptions prompt;
+  std::string label_a = "A", label_b = "B";
+  SpecialTokens special_tokens = SpecialTokens::kParse;
+  bool no_prefix_sharing = false;  // the oracle path, each prompt on its own
+
+  bool spans = false;
+  bool json = false;     // info: for machines
+  std::string metadata;  // file; empty = none
+  std::optional<int64_t> max_errors;
+  bool errors_ok = false;
+  Progress progress = Progress::kAuto;
+  std::string log_level = "info";
+};
+
+// Wrong usage: the flag or variable, what was expected and what was found, in one line. Ends the program with 2.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Either the program is to go on with `options`, or to print `text` to standard output and end with 0 (--help,
+// --version).
+struct ParsedCommandLine {
+  Options options;
+  std::optional<std::string> text;
+};
+
+// Throws UsageError. `version` is what --version prints.
+[[nodiscard]] ParsedCommandLine parse_command_line(int argc, const char* const* argv, const std::string& version);
+
+// Name and effective value (as JSON text) of every option of the command, for the metadata.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> effective_options(const Options& options);
+
+}  // namespace prm_score

@@ -1,0 +1,11 @@
+// standard_streams.h - descriptors 0, 1 and 2 before anything else is opened.
+#pragma once
+
+namespace prm_score {
+
+// Fills those of the three that are closed (`>&-`), so that no file of ours ever gets their number, with something that
+// cannot be read (0) or written (1, 2): whoever uses them gets EBADF, as if they were closed still. A closed pipe shows
+// as EPIPE from here on, not as SIGPIPE.
+void secure_standard_streams();
+
+}  // namespace prm_score

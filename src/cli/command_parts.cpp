@@ -1,0 +1,44 @@
+#include "command_parts.h"
+
+#include <string>
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "prm_score/cli/messages.h"
+
+namespace prm_score {
+namespace {
+
+void log_summary(const RunCounts& counts, double seconds) {
+  spdlog::info("{} rows ({} bad), {} chunks, {} tokens in {:.1f} s", counts.num_scored_rows + counts.num_bad_rows,
+               counts.num_bad_rows, counts.num_chunks, counts.num_tokens, seconds);
+}
+
+}  // namespace
+
+JsonlReaderOptions reader_options(const Options& options, const StopSignals& stop) {
+  return {.lines = {.files = options.files,
+                    .max_line_bytes = options.max_line_bytes,
+                    .limit = options.limit,
+                    .stop_fd = stop.fd()},
+          .fields = options.fields};
+}
+
+JsonlWriter standard_output() { return JsonlWriter(STDOUT_FILENO, "standard output"); }
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+int finish_run(RunEnd end, const RunCounts& counts, const Options& options, const StopSignals& stop,
+               std::chrono::steady_clock::time_point start) {
+  if (options.progress != Progress::kNone) log_summary(counts, seconds_since(start));
+  if (end == RunEnd::kStopped) return 128 + stop.signal_number();
+  if (end == RunEnd::kMaxErrors) {
+    print_error("--max-errors: stopped after bad row " + std::to_string(counts.num_bad_rows));
+  }
+  return exit_code(end, counts, options.errors_ok);
+}
+
+}  // namespace prm_score

@@ -1,0 +1,24 @@
+// command_parts.h - what the commands that read documents share. Private to the cli layer.
+#pragma once
+
+#include <chrono>
+
+#include "prm_score/cli/options.h"
+#include "prm_score/cli/pipeline.h"
+#include "prm_score/cli/stop_signals.h"
+#include "prm_score/io/jsonl_reader.h"
+#include "prm_score/io/jsonl_writer.h"
+
+namespace prm_score {
+
+[[nodiscard]] JsonlReaderOptions reader_options(const Options& options, const StopSignals& stop);
+
+[[nodiscard]] JsonlWriter standard_output();
+
+// The exit code of a finished run, after telling the user how it ended. `start`: of the run.
+[[nodiscard]] int finish_run(RunEnd end, const RunCounts& counts, const Options& options, const StopSignals& stop,
+                             std::chrono::steady_clock::time_point start);
+
+[[nodiscard]] double seconds_since(std::chrono::steady_clock::time_point start);
+
+}  // namespace prm_score

@@ -1,0 +1,19 @@
+#include "prm_score/cli/commands.h"
+
+namespace prm_score {
+
+int run_command(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
+  switch (options.command) {
+    case Command::kScore:
+      return run_score(options, command_line, stop);
+    case Command::kPrompts:
+      return run_prompts(options, stop);
+    case Command::kInfo:
+      return run_info(options);
+  }
+  return 1;
+}
+
+std::string version_text() { return "prm-score " PRM_SCORE_VERSION "\nlibtorch " PRM_SCORE_TORCH_VERSION; }
+
+}  // namespace prm_score

@@ -1,0 +1,197 @@
+#include "prm_score/cli/options.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <CLI/CLI.hpp>
+
+#include "prm_score/cli/option_table.h"
+#include "prm_score/io/json_line.h"
+
+namespace prm_score {
+namespace {
+
+constexpr char kFiles[] = "FILES";
+
+struct CommandSpec {
+  Command command;
+  unsigned bit;
+  const char* name;  // empty for scoring, which has no word of its own
+  const char* help;
+};
+
+constexpr CommandSpec kCommands[] = {
+    {Command::kScore, kForScore, "",
+     "Scores documents with a chunk-judging preference model: JSON lines in, one row per line out."},
+    {Command::kPrompts, kForPrompts, "prompts", "Writes the prompt of each chunk instead of scoring it."},
+    {Command::kInfo, kForInfo, "info", "Says what a checkpoint is and what memory it needs."}};
+
+constexpr char kFooter[] =
+    "Every option --some-name may also come from the environment variable PRM_SCORE_SOME_NAME; the command line wins.\n"
+    "A file named like a subcommand is written ./info.\n\n"
+    "Exit codes: 0 every row scored; 1 stopped by an error; 2 wrong usage; 3 finished, some rows are bad;\n"
+    "129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM; 141 the reader of the output went away.";
+
+const CommandSpec& spec_of(Command command) { return kCommands[static_cast<size_t>(command)]; }
+
+void add_files(CLI::App& app, std::vector<std::string>& files) {
+  app.add_option(kFiles, files, "JSON lines to read, in this order; none or - = standard input")->type_name("");
+}
+
+void add_options(CLI::App& app, unsigned command_bit) {
+  for (const auto& spec : option_table()) {
+    if ((spec.commands & command_bit) == 0) continue;
+    const std::string flag = std::string("--") + spec.name;
+    const bool is_flag = *spec.value_name == '\0';
+    const std::string help = is_flag ? spec.help : std::string(spec.help) + " (default: " + spec.default_text + ")";
+    auto* option = is_flag ? app.add_flag(flag, help) : app.add_option(flag, help)->type_name(spec.value_name);
+    option->group(spec.group)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->allow_extra_args(false);
+  }
+}
+
+UsageError wrong_value(const std::string& place, const OptionSpec& spec, const std::string& found) {
+  return UsageError(place + ": expected " + spec.expected + ", got " + found);
+}
+
+// What CLI11 takes apart: words to flags, values and files. What the values mean is the table's business.
+class CommandLine {
+ public:
+  explicit CommandLine(const std::string& version) : app_(spec_of(Command::kScore).help, "prm-score") {
+    app_.get_formatter()->column_width(40);
+    app_.set_version_flag("--version", version, "Print the versions of prm-score and libtorch and exit");
+    app_.require_subcommand(0, 1);
+    app_.footer(kFooter);
+    for (const auto& spec : kCommands) {
+      CLI::App& app = spec.command == Command::kScore ? app_ : *app_.add_subcommand(spec.name, spec.help);
+      if (spec.command != Command::kInfo) add_files(app, files_[static_cast<size_t>(spec.command)]);
+      add_options(app, spec.bit);
+    }
+  }
+
+  // Text to print instead of going on, if any.
+  std::optional<std::string> parse(int argc, const char* const* argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+      return app_.help();
+    } catch (const CLI::CallForVersion& version) {
+      return std::string(version.what()) + "\n";
+    } catch (const CLI::ExtrasError&) {
+      throw unexpected_word(app_.remaining(true).front());
+    } catch (const CLI::ParseError& error) {
+      throw usage_error(error.what());
+    }
+    check_place_of_words();
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Command command() const {
+    for (const auto& spec : kCommands) {
+      if (spec.command != Command::kScore && app_.got_subcommand(spec.name)) return spec.command;
+    }
+    return Command::kScore;
+  }
+
+  [[nodiscard]] const std::vector<std::string>& files() const { return files_[static_cast<size_t>(command())]; }
+
+  // The last value given for an option; nullopt if none was.
+  [[nodiscard]] std::optional<std::string> value(const OptionSpec& spec) const {
+    for (const auto* app : {&selected(), &app_}) {
+      const auto* option = app->get_option_no_throw(std::string("--") + spec.name);
+      if (option != nullptr && option->count() > 0) return option->results().back();
+    }
+    return std::nullopt;
+  }
+
+ private:
+  [[nodiscard]] const CLI::App& selected() const {
+    const auto subcommands = app_.get_subcommands();
+    return subcommands.empty() ? app_ : *subcommands.front();
+  }
+
+  // Options of the subcommand may stand before it, but neither others nor files.
+  void check_place_of_words() const {
+    const auto& command_spec = spec_of(command());
+    if (command_spec.command == Command::kScore) return;
+    if (const auto& before = files_[static_cast<size_t>(Command::kScore)]; !before.empty()) {
+      throw UsageError(to_json_string(before.front()) + ": expected files behind the subcommand " + command_spec.name +
+                       ", got one before it (a file of that name is ./" + command_spec.name + ")");
+    }
+    for (const auto& spec : option_table()) {
+      if ((spec.commands & command_spec.bit) == 0 && value(spec)) {
+        throw UsageError(std::string("--") + spec.name + ": expected an option of " + command_spec.name +
+                         ", got one that it does not have");
+      }
+    }
+  }
+
+  [[nodiscard]] UsageError unexpected_word(const std::string& word) const {
+    const std::string program =
+        std::string("prm-score") + (command() == Command::kScore ? "" : " ") + spec_of(command()).name;
+    const bool is_flag = word.starts_with('-');
+    return UsageError(to_json_string(word) + ": expected " + (is_flag ? "an option" : "only options") + " of " +
+                      program + " (see --help), got " + (is_flag ? "an unknown one" : "a word"));
+  }
+
+  // CLI11's message begins with the flag; all that is left to go wrong is a value that is missing.
+  [[nodiscard]] static UsageError usage_error(std::string message) {
+    for (const auto& spec : option_table()) {
+      const std::string flag = std::string("--") + spec.name;
+      if (message.starts_with(flag + ":")) return wrong_value(flag, spec, "none");
+    }
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    return UsageError(message);
+  }
+
+  CLI::App app_;
+  std::vector<std::string> files_[std::size(kCommands)];  // by command, of the words at its place
+};
+
+void set_option(Options& options, const OptionSpec& spec, const CommandLine& command_line) {
+  if (const auto value = command_line.value(spec)) {
+    if (!spec.set(options, *value)) throw wrong_value(std::string("--") + spec.name, spec, to_json_string(*value));
+    return;
+  }
+  const auto variable = environment_name(spec.name);
+  const char* value = std::getenv(variable.c_str());
+  if (value == nullptr || *value == '\0') return;
+  if (!spec.set(options, value)) throw wrong_value(variable, spec, to_json_string(value));
+}
+
+constexpr int64_t kNotGiven = 0;
+
+void resolve_stride(ChunkOptions& chunking) {
+  if (chunking.stride == kNotGiven) chunking.stride = chunking.chunk_size;
+  if (chunking.stride > chunking.chunk_size) {
+    throw UsageError("--stride: expected at most the chunk size, " + std::to_string(chunking.chunk_size) + ", got " +
+                     std::to_string(chunking.stride));
+  }
+}
+
+}  // namespace
+
+ParsedCommandLine parse_command_line(int argc, const char* const* argv, const std::string& version) {
+  CommandLine command_line(version);
+  ParsedCommandLine parsed;
+  parsed.text = command_line.parse(argc, argv);
+  if (parsed.text) return parsed;
+  Options& options = parsed.options;
+  options.command = command_line.command();
+  options.files = command_line.files();
+  options.prompt.chunking.stride = kNotGiven;
+  for (const auto& spec : option_table()) {
+    if ((spec.commands & spec_of(options.command).bit) != 0) set_option(options, spec, command_line);
+  }
+  resolve_stride(options.prompt.chunking);
+  return parsed;
+}
+
+std::vector<std::pair<std::string, std::string>> effective_options(const Options& options) {
+  std::vector<std::pair<std::string, std::string>> values;
+  for (const auto& spec : option_table()) {
+    if ((spec.commands & spec_of(options.command).bit) != 0) values.emplace_back(spec.name, spec.json(options));
+  }
+  return values;
+}
+
+}  // namespace prm_score

@@ -1,0 +1,45 @@
+#include "prm_score/cli/pipeline.h"
+
+#include <variant>
+
+#include "prm_score/io/row.h"
+
+namespace prm_score {
+namespace {
+
+Answer answer_line(const InputLine& line, const AnswerDocument& answer, JsonlWriter& writer) {
+  if (const auto* document = std::get_if<Document>(&line)) return answer(*document, writer);
+  writer.write(format_error_row(std::get<LineError>(line)));
+  return Answer::kBad;
+}
+
+}  // namespace
+
+RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWriter& writer,
+                    std::optional<int64_t> max_errors, const std::atomic<bool>& stop, RunCounts& counts) {
+  while (!stop) {
+    const auto line = reader.next();
+    counts.num_lines = reader.num_lines();
+    if (!line) break;
+    switch (answer_line(*line, answer, writer)) {
+      case Answer::kGood:
+        ++counts.num_scored_rows;
+        break;
+      case Answer::kBad:
+        ++counts.num_bad_rows;
+        break;
+      case Answer::kStopped:
+        return RunEnd::kStopped;
+    }
+    if (max_errors && counts.num_bad_rows >= *max_errors) return RunEnd::kMaxErrors;
+  }
+  writer.finish();
+  return stop ? RunEnd::kStopped : RunEnd::kInput;
+}
+
+int exit_code(RunEnd end, const RunCounts& counts, bool errors_ok) {
+  if (end == RunEnd::kMaxErrors) return 1;
+  return counts.num_bad_rows > 0 && !errors_ok ? 3 : 0;
+}
+
+}  // namespace prm_score

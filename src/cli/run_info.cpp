@@ -1,0 +1,105 @@
+#include <algorithm>
+#include <set>
+
+#include "command_parts.h"
+#include <nlohmann/json.hpp>
+
+#include "prm_score/cli/commands.h"
+#include "prm_score/cli/model_folder.h"
+#include "prm_score/model/model_config.h"
+#include "prm_score/model/safetensors.h"
+#include "prm_score/text/prompt.h"
+#include "prm_score/text/tokenizer.h"
+
+namespace prm_score {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json architecture_json(const ModelConfig& config) {
+  return {{"model_type", config.model_type},
+          {"num_parameters", config.num_parameters()},
+          {"num_hidden_layers", config.num_hidden_layers},
+          {"hidden_size", config.hidden_size},
+          {"intermediate_size", config.intermediate_size},
+          {"num_attention_heads", config.num_attention_heads},
+          {"num_key_value_heads", config.num_key_value_heads},
+          {"head_dim", config.head_dim},
+          {"vocab_size", config.vocab_size},
+          {"tie_word_embeddings", config.tie_word_embeddings},
+          {"max_position_embeddings", config.max_position_embeddings},
+          {"sliding_window", config.sliding_window ? Json(*config.sliding_window) : Json(nullptr)}};
+}
+
+Json weights_json(const SafetensorsReader& files) {
+  std::set<std::string> dtypes, names;
+  int64_t num_bytes = 0;
+  for (const auto& [name, tensor] : files.tensors()) {
+    dtypes.insert(tensor.dtype);
+    names.insert(tensor.file);
+    num_bytes += static_cast<int64_t>(tensor.bytes.size());
+  }
+  return {{"dtypes", dtypes}, {"num_files", names.size()}, {"num_bytes", num_bytes}};
+}
+
+// Bytes that the weights take in memory, per dtype to compute in.
+Json memory_json(const ModelConfig& config, const SafetensorsReader& files) {
+  const auto embeddings = files.tensors().find("model.embed_tokens.weight");
+  const bool is_float32 = embeddings != files.tensors().end() && embeddings->second.dtype == "F32";
+  const int64_t checkpoint = is_float32 ? 4 : 2;
+  return {{"float32", weight_bytes(config, {.compute = 4, .checkpoint = checkpoint})},
+          {"bfloat16", weight_bytes(config, {.compute = 2, .checkpoint = checkpoint})}};
+}
+
+Json tokenizer_json(const Tokenizer& tokenizer) {
+  const auto bos_id = tokenizer.bos_id();
+  return {{"file", tokenizer.file_name()},
+          {"sha256", tokenizer.file_sha256()},
+          {"vocab_size", tokenizer.vocab_size()},
+          {"bos_id", bos_id ? Json(*bos_id) : Json(nullptr)}};
+}
+
+// `a.b.c   value`, one per line.
+std::string format_for_people(const Json& info) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  size_t width = 0;
+  for (const auto& [pointer, value] : info.flatten().items()) {
+    std::string name = pointer.substr(1);
+    std::replace(name.begin(), name.end(), '/', '.');
+    width = std::max(width, name.size());
+    lines.emplace_back(std::move(name), value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  std::string text;
+  for (const auto& [name, value] : lines) text += name + std::string(width + 2 - name.size(), ' ') + value + "\n";
+  return text;
+}
+
+}  // namespace
+
+int run_info(const Options& options) {
+  const auto folder = model_folder(options.model);
+  const auto config = load_model_config(folder);
+  const SafetensorsReader files(folder);
+  const auto tokenizer = load_tokenizer(folder, {.special_tokens = options.special_tokens});
+  const int64_t chunk_size = options.prompt.chunking.chunk_size;
+
+  Json info = {{"folder", folder.string()}};
+  info["architecture"] = architecture_json(config);
+  info["max_positions"] = config.max_positions();
+  info["default_max_context"] = default_max_context(*tokenizer, chunk_size, config.max_positions());
+  info["labels"] = {{options.label_a, tokenizer->label_id(options.label_a)},
+                    {options.label_b, tokenizer->label_id(options.label_b)}};
+  info["tokenizer"] = tokenizer_json(*tokenizer);
+  info["template"] = {{"sha256", template_sha256()}};
+  info["weights"] = weights_json(files);
+  info["weight_bytes_in_memory"] = memory_json(config, files);
+
+  const auto text =
+      options.json ? info.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n" : format_for_people(info);
+  auto output = standard_output();
+  output.write(text);
+  output.finish();
+  return 0;
+}
+
+}  // namespace prm_score

@@ -1,0 +1,40 @@
+#include "command_parts.h"
+
+#include "prm_score/cli/commands.h"
+#include "prm_score/cli/model_folder.h"
+#include "prm_score/io/row.h"
+#include "prm_score/model/model_config.h"
+#include "prm_score/text/prompt.h"
+#include "prm_score/text/tokenizer.h"
+
+namespace prm_score {
+
+int run_prompts(const Options& options, StopSignals& stop) {
+  const auto start = std::chrono::steady_clock::now();
+  JsonlReader reader(reader_options(options, stop));
+  JsonlWriter writer = standard_output();
+  const auto folder = model_folder(options.model);
+  const auto tokenizer = load_tokenizer(folder, {.special_tokens = options.special_tokens});
+  const PromptBuilder builder(*tokenizer, options.prompt, load_model_config(folder).max_positions());
+
+  RunCounts counts;
+  const auto answer = [&](const Document& document, JsonlWriter& rows) {
+    const auto prompts = builder.build(document, {.spans = false, .prompt_texts = true});
+    if (!prompts.error.empty()) {
+      rows.write(format_error_row({document.origin, prompts.error}));
+      return Answer::kBad;
+    }
+    for (const auto& prompt : prompts.prompts) {
+      if (stop.requested()) return Answer::kStopped;
+      rows.write(format_prompt_row(document.origin, prompts, prompt));
+    }
+    counts.num_tokens += prompts.num_tokens;
+    counts.num_chunks += static_cast<int64_t>(prompts.prompts.size());
+    return Answer::kGood;
+  };
+  stop.finish_rows();
+  const RunEnd end = run_pipeline(reader, answer, writer, options.max_errors, stop.requested(), counts);
+  return finish_run(end, counts, options, stop, start);
+}
+
+}  // namespace prm_score

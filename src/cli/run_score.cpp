@@ -1,0 +1,116 @@
+#include <exception>
+#include <functional>
+#include <utility>
+
+#include "command_parts.h"
+#include <spdlog/spdlog.h>
+
+#include "prm_score/cli/commands.h"
+#include "prm_score/cli/messages.h"
+#include "prm_score/cli/model_folder.h"
+#include "prm_score/io/metadata.h"
+#include "prm_score/io/replace_file.h"
+#include "prm_score/io/row.h"
+#include "prm_score/score/scorer.h"
+#include "prm_score/text/unicode.h"
+
+namespace prm_score {
+namespace {
+
+ScorerOptions scorer_options(const Options& options) {
+  ScorerOptions scorer;
+  scorer.model = model_folder(options.model);
+  scorer.device = options.device;
+  scorer.dtype = options.dtype;
+  scorer.threads = options.threads;
+  scorer.label_a = options.label_a;
+  scorer.label_b = options.label_b;
+  scorer.special_tokens = options.special_tokens;
+  scorer.prompt = options.prompt;
+  scorer.spans = options.spans;
+  scorer.prefix_sharing = !options.no_prefix_sharing;
+  return scorer;
+}
+
+Metadata metadata_before_run(const Options& options, const std::vector<std::string>& command_line) {
+  Metadata metadata;
+  metadata.versions = {{"prm_score", PRM_SCORE_VERSION}, {"unicode", std::string(unicode_version())}};
+  metadata.command_line = command_line;
+  metadata.options = effective_options(options);
+  metadata.template_sha256 = template_sha256();
+  return metadata;
+}
+
+void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer) {
+  const auto& info = scorer.info();
+  metadata.versions.emplace_back("torch", info.torch_version);
+  CheckpointMetadata checkpoint;
+  std::error_code ignored;
+  checkpoint.folder = std::filesystem::absolute(options.model, ignored).string();
+  checkpoint.model_type = info.model_type;
+  checkpoint.label_a = options.label_a;
+  checkpoint.label_b = options.label_b;
+  checkpoint.label_a_id = info.label_a_id;
+  checkpoint.label_b_id = info.label_b_id;
+  checkpoint.tokenizer_file = scorer.tokenizer().file_name();
+  checkpoint.tokenizer_sha256 = scorer.tokenizer().file_sha256();
+  checkpoint.device = info.device;
+  checkpoint.dtype = info.dtype;
+  checkpoint.threads = info.threads;
+  checkpoint.max_positions = info.max_positions;
+  checkpoint.max_context = info.max_context;
+  metadata.checkpoint = std::move(checkpoint);
+}
+
+int score_documents(const Options& options, StopSignals& stop, std::chrono::steady_clock::time_point start,
+                    Metadata& metadata) {
+  JsonlReader reader(reader_options(options, stop));
+  JsonlWriter writer = standard_output();
+  const auto opened = scorer_options(options);
+  const Scorer scorer(opened);
+  describe_checkpoint(metadata, opened, scorer);
+  spdlog::info("{}: {} on {} in {}, {} threads", opened.model.string(), scorer.info().model_type, scorer.info().device,
+               scorer.info().dtype, scorer.info().threads);
+
+  const auto answer = [&](const Document& document, JsonlWriter& rows) {
+    const auto reward = scorer.score(document, stop.requested());
+    if (!reward) return Answer::kStopped;
+    rows.write(format_row(document.origin, *reward));
+    if (!reward->error.empty()) return Answer::kBad;
+    metadata.counts.add(*reward);
+    return Answer::kGood;
+  };
+  stop.finish_rows();
+  const RunEnd end = run_pipeline(reader, answer, writer, options.max_errors, stop.requested(), metadata.counts);
+  return finish_run(end, metadata.counts, options, stop, start);
+}
+
+// The exit code of `run`, or of what it throws; what stopped it goes to the user and into `stopped_by`.
+int run_to_exit_code(const std::function<int()>& run, std::string& stopped_by) {
+  try {
+    return run();
+  } catch (const ClosedPipe& error) {
+    stopped_by = error.what();
+    return kClosedPipeExitCode;
+  } catch (const std::exception& error) {
+    stopped_by = error.what();
+    print_error(error.what());
+    return 1;
+  }
+}
+
+}  // namespace
+
+int run_score(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
+  const auto start = std::chrono::steady_clock::now();
+  if (!options.metadata.empty()) check_replaceable(options.metadata);
+  Metadata metadata = metadata_before_run(options, command_line);
+  metadata.exit_code =
+      run_to_exit_code([&] { return score_documents(options, stop, start, metadata); }, metadata.stopped_by);
+  if (stop.signal_number() != 0) metadata.stopped_by = stop.signal_name();
+  metadata.elapsed_seconds = seconds_since(start);
+  if (!options.metadata.empty()) replace_file(options.metadata, format_metadata(metadata));
+  return metadata.exit_code;
+}
+
+}  // namespace prm_score

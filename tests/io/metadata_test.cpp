@@ -1,0 +1,69 @@
+#include "prm_score/io/metadata.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace prm_score {
+namespace {
+
+using Json = nlohmann::json;
+
+TEST(FormatMetadata, HoldsWhatTheHeaderSays) {
+  Metadata metadata;
+  metadata.versions = {{"prm_score", "1"}, {"torch", "2"}};
+  metadata.command_line = {"prm-score", "\xFF"};
+  metadata.options = {{"chunk-size", "64"}, {"model", "null"}};
+  metadata.checkpoint = CheckpointMetadata{.folder = "/m",
+                                           .model_type = "qwen2",
+                                           .label_a = "A",
+                                           .label_b = "B",
+                                           .label_a_id = 32,
+                                           .label_b_id = 33,
+                                           .tokenizer_file = "tokenizer.json",
+                                           .tokenizer_sha256 = "ab",
+                                           .device = "cpu",
+                                           .dtype = "float32",
+                                           .threads = 2,
+                                           .max_positions = 100,
+                                           .max_context = 64};
+  metadata.template_sha256 = "cd";
+  metadata.counts.num_lines = 9;
+  metadata.elapsed_seconds = 1.5;
+  metadata.exit_code = 3;
+  const auto expected = Json::parse(R"({
+    "versions": {"prm_score": "1", "torch": "2"}, "command_line": ["prm-score", "\ufffd"],
+    "options": {"chunk-size": 64, "model": null},
+    "checkpoint": {"folder": "/m", "model_type": "qwen2", "labels": {"A": 32, "B": 33}},
+    "tokenizer": {"file": "tokenizer.json", "sha256": "ab"}, "template": {"sha256": "cd"},
+    "engine": {"device": "cpu", "dtype": "float32", "threads": 2, "max_positions": 100, "max_context": 64},
+    "counts": {"lines": 9, "scored_rows": 0, "bad_rows": 0, "tokens": 0, "chunks": 0,
+               "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 0}},
+    "elapsed_seconds": 1.5, "stopped_by": null, "exit_code": 3})");
+  EXPECT_EQ(Json::parse(format_metadata(metadata)), expected);
+}
+
+TEST(FormatMetadata, WithoutACheckpointItsPartsAreNull) {
+  Metadata metadata;
+  metadata.stopped_by = "SIGTERM";
+  const auto json = Json::parse(format_metadata(metadata));
+  for (const char* part : {"checkpoint", "tokenizer", "engine"}) EXPECT_TRUE(json.at(part).is_null()) << part;
+  EXPECT_EQ(json.at("stopped_by"), "SIGTERM");
+}
+
+TEST(RunCounts, ChunksAreThoseWithLogOdds) {
+  RunCounts counts;
+  DocumentReward reward;
+  reward.num_tokens = 150;
+  reward.num_chunks = 3;
+  reward.log_odds = {std::nullopt, 0.5F, 0.25F};
+  reward.warnings.context_cut = true;
+  counts.add(reward);
+  counts.add(reward);
+  EXPECT_EQ(counts.num_tokens, 300);
+  EXPECT_EQ(counts.num_chunks, 4);
+  EXPECT_EQ(counts.num_context_cut, 2);
+  EXPECT_EQ(counts.num_special_tokens, 0);
+}
+
+}  // namespace
+}  // namespace prm_score
