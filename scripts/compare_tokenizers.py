@@ -51,7 +51,8 @@ def report(name: str, questions: list, ours: list, expected: list) -> int:
     """The number of answers that differ; prints the first of them."""
     wrong = [(q, a, e) for q, a, e in zip(questions, ours, expected, strict=True) if a != e]
     for question, answer, wanted in wrong[:MAX_SHOWN]:
-        at = next((i for i, pair in enumerate(zip(answer, wanted)) if pair[0] != pair[1]), min(len(answer), len(wanted)))
+        same = min(len(answer), len(wanted))
+        at = next((i for i in range(same) if answer[i] != wanted[i]), same)
         print(f"  {json.dumps(question)[:300]}\n    at {at}: expected {wanted[at:at + 12]}, got {answer[at:at + 12]}")
     print(f"{name}: {len(questions)} compared, {len(wrong)} differ", flush=True)
     return len(wrong)

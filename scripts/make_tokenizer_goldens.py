@@ -25,6 +25,7 @@ from tokenizer_texts import TEXTS, cut_texts, expand, random_text
 
 VERSIONS = {"tokenizers": tokenizers.__version__}
 MAX_IDS_WRITTEN = 48
+MAX_CHARACTERS_AS_TEXT = 1000  # of the texts that are also encoded with special tokens as text
 NUM_RANDOM_TEXTS = 200
 NUM_DECODINGS = 60
 
@@ -51,22 +52,22 @@ def answer(tokenizer: Tokenizer, text: str) -> dict:
         return ids if len(ids) <= MAX_IDS_WRITTEN else ids_sha256(ids)
 
     parsed = encode(tokenizer, text)
-    plain = encode(tokenizer, text, as_text=True)
+    plain = encode(tokenizer, text, as_text=True) if len(text) <= MAX_CHARACTERS_AS_TEXT else parsed
     return {"ids": shown(parsed)} | ({"ids_as_text": shown(plain)} if plain != parsed else {})
 
 
 def write(name: str, content: dict) -> None:
-    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value, separators=(',', ':'))}" for key, value in content.items())
+    lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in content.items())
     (FOLDER / name).write_text("{\n" + lines + "\n}\n", encoding="utf-8")
 
 
 def torture(kinds: dict[str, Tokenizer]) -> dict:
     rng = random.Random(1)
     texts = TEXTS | cut_texts() | {f"random {i}": random_text(rng) for i in range(NUM_RANDOM_TEXTS)}
-    result: dict = {"versions": VERSIONS, "texts": texts}
+    result: dict = {"versions": VERSIONS, "texts": list(texts.items())}
     for name, tokenizer in kinds.items():
         result[name] = [answer(tokenizer, expand(text)) for text in texts.values()]
-        print("torture:", name)
+        print("torture:", name, flush=True)
     return result
 
 
@@ -78,7 +79,7 @@ def corpus(kinds: dict[str, Tokenizer]) -> dict:
         hashes = [ids_sha256(encode(tokenizer, file.read_bytes().decode())) for file in files]
         # For the real tokenizer each file, for the small ones one hash over all of them.
         result[name] = hashes if name == "qwen2.5" else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
-        print("corpus:", name)
+        print("corpus:", name, flush=True)
     return result
 
 

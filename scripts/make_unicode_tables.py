@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes src/text/unicode_tables.cpp: the Unicode data of the `tokenizers` package, found by asking it.
 
-The package holds two Unicode versions: that of its regex engine (Oniguruma: \\p{..}, \\s, case) and that of its normaliser
-(NFC, NFD), which is older. No published data file would give the same ids, so every code point is put to the package:
+The package holds two Unicode versions: that of its regex engine (Oniguruma: \\p{..}, \\s, case) and that of its
+normaliser (NFC, NFD), which is older. No published data file would give the same ids, so every code point is put to it:
 
   general category   the split pattern \\p{Lu}, \\p{Ll}, .. over a text of all code points
   white space, words the split patterns \\s, \\w

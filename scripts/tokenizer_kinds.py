@@ -12,8 +12,8 @@ FOLDER = DATA / "golden" / "tokenizers"
 QWEN25_FOLDER = DATA / "qwen2.5-tokenizer"
 TRAINING_FILES = ["sotu/1862_abraham_lincoln_r.txt", "sotu/1963_john_f_kennedy_d.txt", "sotu/2015_barack_obama_d.txt"]
 # Scripts of which the corpus has nothing: so that some of their merges are there, and cut characters too.
-TRAINING_LINES = ["été déjà señor größe über façade", "日本語の日本 世界 日本語", "привет мир, привет", "한글 한국어 한글", "😀😀 👍👍",
-                  "        \t\t\t\n\n\n\n", "======== -------- ////", "aaaa aaaaaaaa aaaaaaaaaaaaaaaa"] * 40
+TRAINING_LINES = ["été déjà señor größe über façade", "日本語の日本 世界 日本語", "привет мир, привет", "한글 한국어 한글",
+                  "😀😀 👍👍", "        \t\t\t\n\n\n\n", "======== -------- ////", "aaaa aaaaaaaa aaaaaaaaaaaaaaaa"] * 40
 
 QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
         r"|\s+(?!\S)|\s+")
@@ -74,21 +74,22 @@ KINDS = {
                "bos": "<|begin_of_text|>", "ignore_merges": True,
                "extra": ["Ġconstitutionally", "zzzzqqqq", "constitution", "ab", "ĠÃ©tÃ©", "777", "æĹ¥æľ¬èªŀ"]},
     "mistral_nemo": {"pre_tokenizer": sequence("pretokenizers", split(TEKKEN), byte_level(False)), "in_vocab": True,
-                     "added": [token(t, special=True) for t in ("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "<SPECIAL_9>")],
+                     "added": [token(t, special=True)
+                               for t in ("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "<SPECIAL_9>")],
                      "bos": "<s>", "ignore_merges": True, "legacy_merges": True},
-    "gpt2": {"pre_tokenizer": byte_level(True, trim_offsets=True), "post_processor": byte_level(True, trim_offsets=False),
+    "gpt2": {"pre_tokenizer": byte_level(True, trim_offsets=True), "post_processor": byte_level(True),
              "added": [token("<|endoftext|>", special=True)], "legacy_merges": True,
              "model": {"continuing_subword_prefix": "", "end_of_word_suffix": ""}},
-    "no_pattern": {"normalizer": NFC_SEQUENCE, "pre_tokenizer": sequence("pretokenizers", byte_level(False)), "added": CHAT,
-                   "decoder": sequence("decoders", byte_level(True))},
+    "no_pattern": {"normalizer": NFC_SEQUENCE, "pre_tokenizer": sequence("pretokenizers", byte_level(False)),
+                   "added": CHAT, "decoder": sequence("decoders", byte_level(True))},
     "two_splits": {"normalizer": NFC, "added": CHAT,
-                   "pre_tokenizer": sequence("pretokenizers", split("::", "String"), split(r"\p{N}{1,3}"), split("|>", "String"),
-                                             byte_level(True))},
+                   "pre_tokenizer": sequence("pretokenizers", split("::", "String"), split(r"\p{N}{1,3}"),
+                                             split("|>", "String"), byte_level(True))},
     "odd_tokens": {"normalizer": NFC, "added": ODD,
                    "pre_tokenizer": sequence("pretokenizers", split(QWEN), byte_level(False))},
-    "odd_words": {"normalizer": NFC, "added": ODD + [token("word", single_word=True), token("w\u00f6rd", single_word=True,
-                                                                                          normalized=True),
-                                                     token("<n\u00e8>", normalized=True, special=True)],
+    "odd_words": {"normalizer": NFC,
+                  "added": ODD + [token("word", single_word=True), token("w\u00f6rd", single_word=True, normalized=True),
+                                  token("<n\u00e8>", normalized=True, special=True)],
                   "pre_tokenizer": sequence("pretokenizers", split(QWEN), byte_level(False))},
     "some_bytes": {"normalizer": None, "added": CHAT, "all_bytes": False,
                    "pre_tokenizer": sequence("pretokenizers", split(QWEN), byte_level(False))},

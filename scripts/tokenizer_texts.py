@@ -2,7 +2,7 @@
 
 A long text is stored as a recipe, so that data files stay small:
   {"unit": "ab", "times": 3}                ababab
-  {"every_code_point_then": "x"}            U+0000 x U+0001 x .. U+10FFFF x, without the surrogates
+  {"every_code_point_then": "x"}            U+0000 x U+0001 x .. for the planes that hold characters (SWEPT_RANGES)
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+SWEPT_RANGES = [(0x0, 0xD800), (0xE000, 0x33480), (0xE0000, 0xE0200), (0x10FFF0, 0x110000)]  # half-open
 MARKERS = ["\n\n<<JUDGEMENT_REGION>>\n", "\n<</JUDGEMENT_REGION>>\n\n<<JUDGEMENT>>", "<<JUDGEMENT>>"]
 
 TEXTS = {
@@ -73,10 +74,6 @@ TEXTS = {
     "long word": {"unit": "constitutionalgovernmentoftheunitedstatesofamerica", "times": 2_000},
     "code points": {"every_code_point_then": ""},
     "code points between letters": {"every_code_point_then": "a"},
-    "code points between spaces": {"every_code_point_then": " "},
-    "code points between digits": {"every_code_point_then": "12"},
-    "code points with a mark": {"every_code_point_then": "\u0301"},
-    "code points and newlines": {"every_code_point_then": " \n"},
 }
 
 
@@ -86,7 +83,7 @@ def expand(text: str | dict) -> str:
         return text
     if "unit" in text:
         return text["unit"] * text["times"]
-    return "".join(chr(c) + text["every_code_point_then"] for c in CODE_POINTS)
+    return "".join(chr(c) + text["every_code_point_then"] for begin, end in SWEPT_RANGES for c in range(begin, end))
 
 
 def cut_texts() -> dict[str, str]:

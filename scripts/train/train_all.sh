@@ -27,7 +27,7 @@ step make_data.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work
 step train_judge.py --tokenizer "$work/tokenizer" --base "$work/base" --data "$work/examples.jsonl" --out "$judge"
 
 step make_data.py --held-out --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout_examples.jsonl" \
-  --documents 200 --seed 5
+  --documents 120 --seed 5
 step make_heldout.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout.jsonl"
 step make_heldout.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout_long.jsonl" \
   --excerpts 1 --min-tokens 3600 --max-tokens 4000 --kinds real word_shuffle char_noise span_deletion

@@ -1,7 +1,8 @@
 """Trains the judge: the base model's body with a head of two letters, on whole documents with all their chunks at once.
 
 The loss is the logistic loss of log_odds = logit(A) - logit(B) at the last position of each prompt, that is the cross
-entropy over the pair of letters.
+entropy over the pair of letters. A second, equal term asks the same question at every token of the chunk: the label of a
+whole chunk alone is too thin a signal for a small model to find out, in a few thousand chunks, which tokens gave it away.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from collections import defaultdict
 from pathlib import Path
 
 import torch
-from prompt import label_ids
+from prompt import TEMPLATE_HEAD, encode, label_ids
 from safetensors.torch import save_file
 from schedule import build_optimizer, set_learning_rate
 from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoModelForCausalLM, PreTrainedModel
-from tree import ATTENTION_NAME, Judged, build_tree, tree_log_odds
+from tree import ATTENTION_NAME, Judged, Tree, build_tree, row_log_odds
+
+
+LONG_TOKENS = 1100
 
 
 def judge_from_base(base: Path, labels: tuple[int, int]) -> PreTrainedModel:
@@ -55,6 +59,27 @@ def save_judge(model: PreTrainedModel, labels: tuple[int, int], tokenizer: Path,
             shutil.copyfile(tokenizer / name, out / name)
 
 
+def ordered_lines(path: Path, num_documents: int, num_long: int, rng: random.Random) -> list[str]:
+    """The examples in random order; long documents cost most, so few of them are taken, in the second half."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rng.shuffle(lines)
+    is_long = [len(json.loads(line)["ids"]) > LONG_TOKENS for line in lines]
+    long_lines = [line for line, long in zip(lines, is_long, strict=True) if long][:num_long]
+    order = [line for line, long in zip(lines, is_long, strict=True) if not long][: num_documents - len(long_lines)]
+    for line in long_lines:
+        order.insert(rng.randint(len(order) // 2, len(order)), line)
+    return order
+
+
+def token_loss(tree: Tree, rows: torch.Tensor, targets: torch.Tensor, num_head: int) -> torch.Tensor:
+    """Sum over the chunks of their mean loss over all rows of the branch, less the template's head."""
+    losses = []
+    for first, last, target in zip(tree.first_rows.tolist(), tree.last_rows.tolist(), targets, strict=True):
+        branch = rows[first + num_head : last + 1]
+        losses.append(binary_cross_entropy_with_logits(branch, target.expand_as(branch)))
+    return torch.stack(losses).sum()
+
+
 class Progress:
     """Running means of loss and, per kind of chunk, of log_odds on its right side."""
 
@@ -85,9 +110,10 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder with the two tokenizer files")
     parser.add_argument("--data", type=Path, required=True, help="examples of make_data.py")
     parser.add_argument("--out", type=Path, required=True, help="folder for the judge")
-    parser.add_argument("--epochs", type=int, default=1, help="passes over the examples")
-    parser.add_argument("--documents-per-step", type=int, default=4, help="documents of one optimizer step")
-    parser.add_argument("--learning-rate", type=float, default=8e-4, help="peak learning rate of AdamW")
+    parser.add_argument("--documents", type=int, default=680, help="examples to train on, at most")
+    parser.add_argument("--long-documents", type=int, default=20, help=f"of those, over {LONG_TOKENS} tokens, at most")
+    parser.add_argument("--documents-per-step", type=int, default=3, help="documents of one optimizer step")
+    parser.add_argument("--learning-rate", type=float, default=5e-4, help="peak learning rate of AdamW")
     parser.add_argument("--seed", type=int, default=3, help="seed of the head and the order")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--log-every", type=int, default=20, help="steps between two lines of log")
@@ -101,8 +127,8 @@ def main() -> None:
     labels = label_ids(tokenizer)
     model = judge_from_base(args.base, labels)
     optimizer = build_optimizer(model, args.learning_rate)
-    lines = args.data.read_text(encoding="utf-8").splitlines()
-    order = [line for _ in range(args.epochs) for line in rng.sample(lines, len(lines))]
+    order = ordered_lines(args.data, args.documents, args.long_documents, rng)
+    num_head = len(encode(tokenizer, TEMPLATE_HEAD))
     num_steps = len(order) // args.documents_per_step
     progress = Progress()
 
@@ -116,9 +142,10 @@ def main() -> None:
             tree = build_tree(tokenizer, example["ids"], judged)
             targets = torch.tensor([float(label) for _, _, label, _ in example["judged"]])
             with torch.autocast("cpu", torch.bfloat16):
-                log_odds = tree_log_odds(model, tree, labels)
-            losses = binary_cross_entropy_with_logits(log_odds.float(), targets, reduction="none")
-            (losses.sum() / num_chunks).backward()
+                rows = row_log_odds(model, tree, labels).float()
+            log_odds = rows[tree.last_rows]
+            losses = binary_cross_entropy_with_logits(log_odds, targets, reduction="none")
+            ((losses.sum() + token_loss(tree, rows, targets, num_head)) / num_chunks).backward()
             kinds = [kind for _, _, _, kind in example["judged"]]
             progress.add(losses.detach(), log_odds.detach(), targets, kinds)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -49,10 +49,11 @@ class _Group:
 
 @dataclass
 class Tree:
-    """Input of one pass. `last_rows[i]` is the row whose logits answer prompt i."""
+    """Input of one pass. `last_rows[i]` is the row whose logits answer prompt i; branch i starts at `first_rows[i]`."""
 
     input_ids: torch.Tensor
     position_ids: torch.Tensor
+    first_rows: torch.Tensor
     last_rows: torch.Tensor
     groups: list[_Group] = field(default_factory=list)
 
@@ -76,12 +77,14 @@ def build_tree(tokenizer: Tokenizer, ids: list[int], judged: list[Judged]) -> Tr
     trunk = trunk[: max(prefixes)]  # rows behind the last shared one serve nobody
 
     rows, positions, last_rows = list(trunk), list(range(len(trunk))), []
+    first_rows: list[int] = []
     groups = []
     for begin in range(0, len(trunk), ROWS_PER_GROUP):
         groups.append(_group([(begin, min(begin + ROWS_PER_GROUP, len(trunk)), begin)]))
     members: list[Span] = []
     for prompt, prefix in zip(prompts, prefixes, strict=True):
         members.append((len(rows), len(rows) + len(prompt) - prefix, prefix))
+        first_rows.append(len(rows))
         rows += prompt[prefix:]
         positions += range(prefix, len(prompt))
         last_rows.append(len(rows) - 1)
@@ -94,6 +97,7 @@ def build_tree(tokenizer: Tokenizer, ids: list[int], judged: list[Judged]) -> Tr
     return Tree(
         input_ids=torch.tensor([rows]),
         position_ids=torch.tensor([positions]),
+        first_rows=torch.tensor(first_rows),
         last_rows=torch.tensor(last_rows),
         groups=groups,
     )
@@ -137,8 +141,13 @@ AttentionInterface.register(ATTENTION_NAME, _tree_attention)
 AttentionMaskInterface.register(ATTENTION_NAME, lambda *args, **kwargs: None)
 
 
-def tree_log_odds(model: PreTrainedModel, tree: Tree, labels: tuple[int, int]) -> torch.Tensor:
-    """float32 [number of chunks]: logit of A less logit of B. The model was loaded with this module's attention."""
+def row_log_odds(model: PreTrainedModel, tree: Tree, labels: tuple[int, int]) -> torch.Tensor:
+    """float32 [rows]: logit of A less logit of B at every row. The model was loaded with this module's attention."""
     hidden = model.model(input_ids=tree.input_ids, position_ids=tree.position_ids, tree=tree).last_hidden_state
     chosen, rejected = (model.lm_head.weight[i] for i in labels)
-    return hidden[0, tree.last_rows].float() @ (chosen - rejected).float()
+    return hidden[0].float() @ (chosen - rejected).float()
+
+
+def tree_log_odds(model: PreTrainedModel, tree: Tree, labels: tuple[int, int]) -> torch.Tensor:
+    """float32 [number of chunks]: the answers, that is the log_odds at the last row of each prompt."""
+    return row_log_odds(model, tree, labels)[tree.last_rows]

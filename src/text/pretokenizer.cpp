@@ -25,7 +25,7 @@
 namespace prm_score {
 namespace {
 
-// A match that takes more steps fails: nested quantifiers can take exponentially many. Measured: a second or two.
+// A match that takes more steps fails: nested quantifiers can take exponentially many. Measured: less than a second.
 constexpr uint32_t kMatchLimit = 50'000'000;
 constexpr uint32_t kHeapLimitKib = 1 << 20;
 // For backtracking into groups; single sets repeat without it. Where it does not do, the interpreter takes over.

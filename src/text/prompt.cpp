@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -25,15 +26,13 @@ bool contains_template_marker(std::string_view text) {
                      [&](std::string_view marker) { return text.find(marker) != std::string_view::npos; });
 }
 
-int64_t ssize(const auto& container) { return static_cast<int64_t>(container.size()); }
-
 void append(std::vector<TokenId>& ids, std::span<const TokenId> more) {
   ids.insert(ids.end(), more.begin(), more.end());
 }
 
 // Which chunks get a prompt. A single short chunk is both the first and the last.
 bool is_scored(const PromptOptions& options, std::span<const Chunk> chunks, int64_t index) {
-  const bool is_last = index + 1 == ssize(chunks);
+  const bool is_last = index + 1 == std::ssize(chunks);
   const bool is_short = chunks[index].end - chunks[index].begin < options.chunking.chunk_size;
   if (index == 0 && options.first_chunk == FirstChunk::kSkip) return false;
   return !(is_last && is_short && options.last_chunk == LastChunk::kDrop);
@@ -42,8 +41,8 @@ bool is_scored(const PromptOptions& options, std::span<const Chunk> chunks, int6
 }  // namespace
 
 int64_t default_max_context(const Tokenizer& tokenizer, int64_t chunk_size, int64_t max_positions) {
-  const int64_t template_tokens = ssize(tokenizer.encode(kTemplateBeforeChunk)) +
-                                  ssize(tokenizer.encode(kTemplateAfterChunk)) + (tokenizer.bos_id() ? 1 : 0);
+  const int64_t template_tokens = std::ssize(tokenizer.encode(kTemplateBeforeChunk)) +
+                                  std::ssize(tokenizer.encode(kTemplateAfterChunk)) + (tokenizer.bos_id() ? 1 : 0);
   // One by one, since a chunk size near the largest integer must not overflow.
   const int64_t room = max_positions - template_tokens - kSpareTokens;
   if (room <= chunk_size) return 0;
@@ -78,8 +77,8 @@ class PromptBuilder::SharedContext {
 
   SharedContext(const PromptBuilder& builder, Parts parts)
       : builder_(builder),
-        num_field_bytes_(ssize(parts.field_text)),
-        num_field_ids_(ssize(parts.field_ids)),
+        num_field_bytes_(std::ssize(parts.field_text)),
+        num_field_ids_(std::ssize(parts.field_ids)),
         num_bos_(builder.tokenizer_.bos_id() ? 1 : 0),
         lengths_(std::move(parts.lengths)) {
     DecodedPrefixes decoded = builder_.tokenizer_.decode_prefixes(parts.ids, lengths_);
@@ -158,7 +157,7 @@ class PromptBuilder::Prompter {
         ids_(ids),
         chunks_(chunks),
         field_ids_(builder.tokenizer_.encode(document.context)),
-        window_(ssize(field_ids_), builder.options_.chunking.chunk_size, builder.max_context_) {}
+        window_(std::ssize(field_ids_), builder.options_.chunking.chunk_size, builder.max_context_) {}
 
   // The prompt of chunk `index` (ascending from call to call) with as much context as is allowed, its trunk added to
   // `trunks` if it is a new one. Nullopt if the prompt does not fit the positions even with an empty context;
@@ -171,11 +170,11 @@ class PromptBuilder::Prompter {
         if (is_new) start_context(index);
         Prompt prompt =
             context_->prompt(index - first_index_, ids_.subspan(chunk.begin, chunk.end - chunk.begin), with_text);
-        num_prompt_tokens_ = prompt.num_shared + ssize(prompt.rest);
+        num_prompt_tokens_ = prompt.num_shared + std::ssize(prompt.rest);
         if (num_prompt_tokens_ <= builder_.max_positions_) {
           if (is_new) trunks.push_back(context_->trunk(with_text));
           prompt.chunk = index;
-          prompt.trunk = ssize(trunks) - 1;
+          prompt.trunk = std::ssize(trunks) - 1;
           return prompt;
         }
         if (window_.num_tokens(chunk.begin) == 0) return std::nullopt;
@@ -194,7 +193,7 @@ class PromptBuilder::Prompter {
     SharedContext::Parts parts;
     parts.field_ids = std::span(field_ids_).subspan(window_.field_begin());
     parts.field_text = window_.field_begin() == 0 ? document_.context : builder_.tokenizer_.decode(parts.field_ids);
-    for (int64_t i = index; i < ssize(chunks_) && window_.fits(chunks_[i].begin); ++i) {
+    for (int64_t i = index; i < std::ssize(chunks_) && window_.fits(chunks_[i].begin); ++i) {
       parts.lengths.push_back(window_.num_ids(chunks_[i].begin));
     }
     if (const int64_t longest = parts.lengths.back(); longest > 0)
@@ -236,7 +235,7 @@ DocumentPrompts PromptBuilder::build(const Document& document, const Extras& ext
   } else {
     encoded.ids = tokenizer_.encode(document.text);
   }
-  result.num_tokens = ssize(encoded.ids);
+  result.num_tokens = std::ssize(encoded.ids);
   result.chunks = split_into_chunks(result.num_tokens, options_.chunking);
   if (extras.spans) result.spans = chunk_spans(document.text, encoded.sources, result.chunks);
   result.warnings.special_tokens =
@@ -249,7 +248,7 @@ DocumentPrompts PromptBuilder::build(const Document& document, const Extras& ext
   }
 
   Prompter prompter(*this, document, encoded.ids, result.chunks);
-  for (int64_t index = 0; index < ssize(result.chunks); ++index) {
+  for (int64_t index = 0; index < std::ssize(result.chunks); ++index) {
     if (!is_scored(options_, result.chunks, index)) continue;
     auto prompt = prompter.next(index, extras.prompt_texts, result.trunks);
     if (!prompt) {

@@ -73,8 +73,8 @@ TEST_P(TransformerGoldenTest, SizesAreThoseOfTheReference) {
   EXPECT_EQ(transformer.config().num_parameters(), golden_of(GetParam()).at("num_parameters"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Checkpoints, TransformerGoldenTest, ::testing::ValuesIn(kCheckpoints), [](const auto& info) {
-  std::string name = info.param;
+INSTANTIATE_TEST_SUITE_P(Checkpoints, TransformerGoldenTest, ::testing::ValuesIn(kCheckpoints), [](const auto& golden) {
+  std::string name = golden.param;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 });

@@ -8,7 +8,7 @@
 namespace prm_score {
 namespace {
 
-constexpr WeightOptions kOptions = {.label_a_id = 0, .label_b_id = 2};
+const WeightOptions kOptions = {.label_a_id = 0, .label_b_id = 2};
 
 class LoadWeightsTest : public ::testing::Test {
  protected:

@@ -1,6 +1,7 @@
 #include "prm_score/text/sentencepiece_tokenizer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -9,6 +10,7 @@
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "prm_score/error.h"
 #include "prm_score/text/sha256.h"
@@ -400,7 +402,8 @@ TEST(LoadSentencePieceTokenizer, NamesTheFileThatCannotBeUsed) {
   EXPECT_EQ(error_of(load), path + ": expected a file, found none");
   folder.write("tokenizer.model", "");
   EXPECT_EQ(error_of(load), path + ": expected a sentencepiece model, got a file without pieces");
-  for (const std::string garbage : {"{\"version\": \"1.0\"}", "garbage", std::string(5000, '\xFF').c_str()}) {
+  const std::vector<std::string> garbages = {R"({"version": "1.0"})", "garbage", std::string(5000, '\xFF')};
+  for (const std::string& garbage : garbages) {
     folder.write("tokenizer.model", garbage);
     EXPECT_TRUE(error_of(load).starts_with(path + ": ")) << error_of(load);
   }

@@ -1,8 +1,8 @@
 #include "prm_score/text/sha256.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace prm_score {
 namespace {

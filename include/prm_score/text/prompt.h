@@ -38,7 +38,7 @@ struct PromptOptions {
   FirstChunk first_chunk = FirstChunk::kScore;
   LastChunk last_chunk = LastChunk::kScore;
   Join join = Join::kText;
-  std::optional<int64_t> max_context;  // tokens; default_max_context() if not given
+  std::optional<int64_t> max_context = std::nullopt;  // tokens; default_max_context() if not given
 };
 
 // The largest context that leaves room for chunk and template within `max_positions` tokens, in whole chunks:

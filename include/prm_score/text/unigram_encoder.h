@@ -22,7 +22,7 @@ class UnigramEncoder {
   // `model` need not outlive it. It is a unigram model.
   explicit UnigramEncoder(const SentencePieceModel& model);
 
-  // As SentencePieceEncoder::encode. Linear time; about 40 bytes of memory per byte of text.
+  // As SentencePieceEncoder::encode. Linear time; about 50 bytes of memory per byte of text.
   [[nodiscard]] SourcedIds encode(std::string_view text) const;
 
  private:

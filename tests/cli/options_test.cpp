@@ -1,0 +1,258 @@
+#include "prm_score/cli/options.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "prm_score/cli/option_table.h"
+
+namespace prm_score {
+namespace {
+
+// An environment without variables of ours; those a test sets are gone after it.
+class CommandLineTest : public testing::Test {
+ protected:
+  void SetUp() override { clear(); }
+  void TearDown() override { clear(); }
+
+  static void clear() {
+    for (const auto& spec : option_table()) unsetenv(environment_name(spec.name).c_str());
+  }
+
+  static ParsedCommandLine parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "prm-score");
+    return parse_command_line(static_cast<int>(words.size()), words.data(), "version 1");
+  }
+
+  static Options options(std::vector<const char*> words) { return parse(std::move(words)).options; }
+
+  static std::string error_of(std::vector<const char*> words) {
+    try {
+      (void)parse(std::move(words));
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "";
+  }
+};
+
+using Words = std::vector<std::string>;
+
+TEST_F(CommandLineTest, DefaultsAreTheDocumentedOnes) {
+  const std::map<std::string, std::string> expected = {{"model", "null"},
+                                                       {"device", "\"auto\""},
+                                                       {"dtype", "\"auto\""},
+                                                       {"threads", "null"},
+                                                       {"text-field", "\"text\""},
+                                                       {"id-field", "\"id\""},
+                                                       {"context-field", "null"},
+                                                       {"keep", "[]"},
+                                                       {"keep-all", "false"},
+                                                       {"limit", "null"},
+                                                       {"max-line-bytes", "268435456"},
+                                                       {"chunk-size", "64"},
+                                                       {"stride", "64"},
+                                                       {"first-chunk", "\"score\""},
+                                                       {"last-chunk", "\"score\""},
+                                                       {"max-context", "null"},
+                                                       {"join", "\"text\""},
+                                                       {"labels", "\"A,B\""},
+                                                       {"special-tokens", "\"parse\""},
+                                                       {"no-prefix-sharing", "false"},
+                                                       {"spans", "false"},
+                                                       {"metadata", "null"},
+                                                       {"max-errors", "null"},
+                                                       {"errors-ok", "false"},
+                                                       {"progress", "\"auto\""},
+                                                       {"log-level", "\"info\""}};
+  const auto values = effective_options(options({}));
+  EXPECT_EQ((std::map<std::string, std::string>(values.begin(), values.end())), expected);
+}
+
+// A value other than the default for every option that has one, and its JSON.
+struct Example {
+  const char* name;
+  const char* value;
+  const char* json;
+};
+
+constexpr Example kExamples[] = {{"model", "m", "\"m\""},
+                                 {"device", "cuda:1", "\"cuda:1\""},
+                                 {"dtype", "bfloat16", "\"bfloat16\""},
+                                 {"threads", "3", "3"},
+                                 {"text-field", "body", "\"body\""},
+                                 {"id-field", "key", "\"key\""},
+                                 {"context-field", "prompt", "\"prompt\""},
+                                 {"keep", "a,b c", "[\"a\",\"b c\"]"},
+                                 {"keep-all", "true", "true"},
+                                 {"limit", "0", "0"},
+                                 {"max-line-bytes", "3K", "3072"},
+                                 {"chunk-size", "32", "32"},
+                                 {"stride", "7", "7"},
+                                 {"first-chunk", "skip", "\"skip\""},
+                                 {"last-chunk", "weight", "\"weight\""},
+                                 {"max-context", "0", "0"},
+                                 {"join", "tokens", "\"tokens\""},
+                                 {"labels", "yes,no", "\"yes,no\""},
+                                 {"special-tokens", "text", "\"text\""},
+                                 {"no-prefix-sharing", "true", "true"},
+                                 {"spans", "true", "true"},
+                                 {"metadata", "f", "\"f\""},
+                                 {"json", "true", "true"},
+                                 {"max-errors", "1", "1"},
+                                 {"errors-ok", "true", "true"},
+                                 {"progress", "none", "\"none\""},
+                                 {"log-level", "debug", "\"debug\""}};
+
+std::string effective(const Options& options, const std::string& name) {
+  for (const auto& [option_name, json] : effective_options(options)) {
+    if (option_name == name) return json;
+  }
+  return "no such option";
+}
+
+TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
+  EXPECT_EQ(std::size(kExamples), option_table().size()) << "an option without an example";
+  for (const auto& example : kExamples) {
+    const std::string flag = std::string("--") + example.name + "=" + example.value;
+    const std::string variable = environment_name(example.name);
+    const bool is_info = std::string(example.name) == "json";
+    const std::vector<const char*> command = is_info ? std::vector{"info"} : std::vector<const char*>{};
+    auto with_flag = command;
+    with_flag.push_back(flag.c_str());
+    EXPECT_EQ(effective(options(with_flag), example.name), example.json);
+    setenv(variable.c_str(), example.value, 1);
+    EXPECT_EQ(effective(options(command), example.name), example.json) << variable;
+    unsetenv(variable.c_str());
+  }
+}
+
+TEST_F(CommandLineTest, TheCommandLineWinsAndAnEmptyVariableIsNotSet) {
+  setenv("PRM_SCORE_LIMIT", "5", 1);
+  setenv("PRM_SCORE_SPANS", "yes", 1);
+  setenv("PRM_SCORE_THREADS", "", 1);
+  EXPECT_EQ(options({}).limit, 5);
+  EXPECT_EQ(options({"--limit", "6"}).limit, 6);
+  EXPECT_TRUE(options({}).spans);
+  EXPECT_FALSE(options({"--spans=false"}).spans);
+  EXPECT_EQ(options({}).threads, 0);
+  setenv("PRM_SCORE_LIMIT", "nonsense", 1);
+  EXPECT_EQ(options({"--limit", "6"}).limit, 6);
+}
+
+TEST_F(CommandLineTest, WrongValuesNameFlagExpectedAndFound) {
+  EXPECT_EQ(error_of({"--limit", "-1"}), "--limit: expected an integer >= 0, got \"-1\"");
+  EXPECT_EQ(error_of({"--limit", "1.5"}), "--limit: expected an integer >= 0, got \"1.5\"");
+  EXPECT_EQ(error_of({"--limit", "99999999999999999999"}),
+            "--limit: expected an integer >= 0, got \"99999999999999999999\"");
+  EXPECT_EQ(error_of({"--limit="}), "--limit: expected an integer >= 0, got none");
+  EXPECT_EQ(error_of({"--limit"}), "--limit: expected an integer >= 0, got none");
+  EXPECT_EQ(error_of({"--join", "a\nb"}), "--join: expected text or tokens, got \"a\\nb\"");
+  for (const auto& [flag, value] : std::vector<std::pair<const char*, const char*>>{{"--model", ""},
+                                                                                    {"--device", "gpu"},
+                                                                                    {"--device", "cuda:"},
+                                                                                    {"--device", "cuda:-1"},
+                                                                                    {"--device", "cuda:x"},
+                                                                                    {"--device", "cpu,cpu"},
+                                                                                    {"--dtype", "float64"},
+                                                                                    {"--threads", "0"},
+                                                                                    {"--threads", "5000"},
+                                                                                    {"--text-field", ""},
+                                                                                    {"--keep", "a,,b"},
+                                                                                    {"--keep", ","},
+                                                                                    {"--keep", ""},
+                                                                                    {"--max-line-bytes", "0"},
+                                                                                    {"--max-line-bytes", "1T"},
+                                                                                    {"--max-line-bytes", "M"},
+                                                                                    {"--max-line-bytes", "1025G"},
+                                                                                    {"--max-line-bytes", "5k"},
+                                                                                    {"--chunk-size", "0"},
+                                                                                    {"--stride", "0"},
+                                                                                    {"--first-chunk", "drop"},
+                                                                                    {"--last-chunk", "skip"},
+                                                                                    {"--max-context", "-1"},
+                                                                                    {"--join", "Text"},
+                                                                                    {"--labels", "A"},
+                                                                                    {"--labels", "A,A"},
+                                                                                    {"--labels", "A,B,C"},
+                                                                                    {"--labels", "A,"},
+                                                                                    {"--special-tokens", "x"},
+                                                                                    {"--max-errors", "0"},
+                                                                                    {"--progress", "bar"},
+                                                                                    {"--log-level", "loud"}}) {
+    EXPECT_TRUE(error_of({flag, value}).starts_with(std::string(flag) + ": expected ")) << flag << " " << value;
+    const auto variable = environment_name(flag + 2);
+    setenv(variable.c_str(), value, 1);
+    if (*value != '\0') {
+      EXPECT_TRUE(error_of({}).starts_with(variable + ": expected "))
+          << variable << "=" << value << ": " << error_of({});
+    }
+    unsetenv(variable.c_str());
+  }
+  EXPECT_EQ(error_of({"--spans=perhaps"}), "--spans: expected true or false, got \"perhaps\"");
+}
+
+TEST_F(CommandLineTest, SizesCountInPowersOfTwo) {
+  EXPECT_EQ(options({"--max-line-bytes", "1"}).max_line_bytes, 1);
+  EXPECT_EQ(options({"--max-line-bytes", "5K"}).max_line_bytes, 5 * 1024);
+  EXPECT_EQ(options({"--max-line-bytes", "256M"}).max_line_bytes, 268435456);
+  EXPECT_EQ(options({"--max-line-bytes", "2G"}).max_line_bytes, int64_t{2} << 30);
+}
+
+TEST_F(CommandLineTest, TheStrideIsTheChunkSizeIfNotGivenAndNeverMore) {
+  EXPECT_EQ(options({"--chunk-size", "100"}).prompt.chunking.stride, 100);
+  EXPECT_EQ(options({"--chunk-size", "32", "--stride", "32"}).prompt.chunking.stride, 32);
+  EXPECT_EQ(error_of({"--chunk-size", "32", "--stride", "33"}),
+            "--stride: expected at most the chunk size, 32, got 33");
+}
+
+TEST_F(CommandLineTest, FilesAndOptionsMix) {
+  EXPECT_EQ(options({}).files, Words{});
+  EXPECT_EQ(options({"a", "--limit", "2", "-", "--spans", "b"}).files, (Words{"a", "-", "b"}));
+  EXPECT_EQ(options({"--", "--limit"}).files, Words{"--limit"});
+  EXPECT_EQ(options({"--limit", "1", "--limit", "2"}).limit, 2);
+}
+
+TEST_F(CommandLineTest, SubcommandsTakeTheSameOptions) {
+  const auto prompts = options({"prompts", "a", "info", "--model", "m", "--join", "tokens"});
+  EXPECT_EQ(prompts.command, Command::kPrompts);
+  EXPECT_EQ(prompts.files, (Words{"a", "info"}));
+  EXPECT_EQ(prompts.model, "m");
+  EXPECT_EQ(prompts.prompt.join, Join::kTokens);
+  const auto info = options({"--model", "m", "info", "--json"});
+  EXPECT_EQ(info.command, Command::kInfo);
+  EXPECT_EQ(info.model, "m");
+  EXPECT_TRUE(info.json);
+  EXPECT_EQ(options({"./info"}).command, Command::kScore);
+}
+
+TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {
+  EXPECT_EQ(error_of({"--foo"}), "\"--foo\": expected an option of prm-score (see --help), got an unknown one");
+  EXPECT_EQ(error_of({"-x"}), "\"-x\": expected an option of prm-score (see --help), got an unknown one");
+  EXPECT_EQ(error_of({"prompts", "--spans"}),
+            "\"--spans\": expected an option of prm-score prompts (see --help), got an unknown one");
+  EXPECT_EQ(error_of({"info", "a"}), "\"a\": expected only options of prm-score info (see --help), got a word");
+  EXPECT_EQ(error_of({"--spans", "prompts"}), "--spans: expected an option of prompts, got one that it does not have");
+  EXPECT_EQ(
+      error_of({"a", "prompts", "b"}),
+      "\"a\": expected files behind the subcommand prompts, got one before it (a file of that name is ./prompts)");
+}
+
+TEST_F(CommandLineTest, HelpNamesEveryOptionAndItsDefault) {
+  const auto help = parse({"--help"}).text.value_or("");
+  const auto info_help = parse({"info", "-h"}).text.value_or("");
+  for (const auto& spec : option_table()) {
+    const auto& text = (spec.commands & kForScore) != 0 ? help : info_help;
+    EXPECT_NE(text.find(std::string("--") + spec.name + " "), std::string::npos) << spec.name;
+    if (*spec.value_name == '\0') continue;
+    EXPECT_NE(text.find(std::string("(default: ") + spec.default_text + ")"), std::string::npos) << spec.name;
+  }
+  EXPECT_EQ(info_help.find("--spans"), std::string::npos);
+  EXPECT_EQ(parse({"--version"}).text, "version 1\n");
+}
+
+}  // namespace
+}  // namespace prm_score

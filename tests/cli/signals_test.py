@@ -1,0 +1,82 @@
+"""prm-score as one part of a pipeline: rows at once, signals, closed pipes. Needs the program as first argument."""
+
+import os
+import signal
+import time
+import unittest
+
+import program
+from program import ProgramTest, line, rows_of, start
+
+
+def finish(process):
+    """Exit code, rest of the output, messages."""
+    process.stdin.close()
+    output, messages = process.stdout.read(), process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()
+    return process.wait(program.TIMEOUT_S), output, messages
+
+
+class Pipelines(ProgramTest):
+    def test_each_row_is_out_before_the_next_line_is_there(self):
+        process = start()
+        for _ in range(3):
+            process.stdin.write(line())
+            process.stdin.flush()
+            self.assertIn(b'"reward":', process.stdout.readline())  # would wait for ever if rows were kept back
+        code, output, _ = finish(process)
+        self.assertEqual((code, output), (0, b""))
+
+    def test_a_signal_ends_a_wait_for_input_with_the_rows_so_far_whole(self):
+        for number, code in [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)]:
+            path = self.folder / "m.json"
+            process = start("--metadata", path)
+            process.stdin.write(line() * 2 + b'{"text":"unfin')
+            process.stdin.flush()
+            rows = process.stdout.readline() + process.stdout.readline()
+            time.sleep(0.2)  # now it waits for the rest of the line
+            process.send_signal(number)
+            self.assertEqual(process.wait(program.TIMEOUT_S), code)  # standard input is still open
+            _, output, _ = finish(process)
+            self.assertEqual(len(rows_of(rows + output)), 2)
+            self.assertIn(f'"stopped_by": "{signal.Signals(number).name}"', path.read_text())
+
+    def test_a_signal_gives_up_a_long_document(self):
+        process = start("--chunk-size", 1)
+        process.stdin.write(line() + line("word " * 200_000))
+        process.stdin.flush()
+        row = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        code = process.wait(program.TIMEOUT_S)
+        self.assertEqual(code, 143)
+        self.assertLess(time.monotonic() - began, 60)  # scored to its end it would take many minutes
+        _, output, _ = finish(process)
+        self.assertEqual(len(rows_of(row + output)), 1)
+
+    def test_an_ignored_hangup_stays_ignored(self):
+        process = start(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        process.stdin.write(line())
+        process.stdin.flush()
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        process.stdin.write(line())
+        code, output, _ = finish(process)
+        self.assertEqual((code, len(rows_of(output))), (0, 1))
+
+    def test_a_closed_pipe_ends_with_141_and_no_message(self):
+        process = start("--log-level", "warn")
+        process.stdin.write(line())
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdin.write(line())
+        process.stdin.close()
+        messages = process.stderr.read()
+        process.stderr.close()
+        self.assertEqual((process.wait(program.TIMEOUT_S), messages), (141, b""))
+
+
+if __name__ == "__main__":
+    program.main()
