@@ -24,7 +24,7 @@ import transformers
 ROOT = Path(__file__).resolve().parent.parent
 LABEL_IDS = (32, 33)
 PROMPT_LENGTHS = [1, 2, 63, 64, 65, 200]
-HIDDEN_STATE_PROMPT = [7, 1, 900, 7, 42]
+HIDDEN_STATE_PROMPT = [7, 1, 200, 7, 42]
 
 
 class ReferenceModel:
@@ -110,21 +110,21 @@ def checkpoints() -> dict[str, Checkpoint]:
         ),
         "qwen2-tied": Checkpoint(
             transformers.Qwen2Config(
-                vocab_size=2048, hidden_size=24, intermediate_size=40, num_attention_heads=3, num_key_value_heads=1,
+                vocab_size=1024, hidden_size=24, intermediate_size=40, num_attention_heads=3, num_key_value_heads=1,
                 max_position_embeddings=512, tie_word_embeddings=True, **small,
             ),
-            torch.float32, tokenizer="golden/tokenizers/qwen2",
+            torch.float32, tokenizer="golden/tokenizers/gpt2",
         ),
         "qwen3": Checkpoint(
             transformers.Qwen3Config(
-                vocab_size=2048, hidden_size=24, intermediate_size=40, num_attention_heads=4, num_key_value_heads=2,
+                vocab_size=1024, hidden_size=24, intermediate_size=40, num_attention_heads=4, num_key_value_heads=2,
                 head_dim=16, max_position_embeddings=512, **small,
             ),
             torch.bfloat16, tokenizer="golden/tokenizers/qwen3",
         ),
         "llama3": Checkpoint(
             transformers.LlamaConfig(
-                vocab_size=2048, hidden_size=32, intermediate_size=48, num_attention_heads=2, num_key_value_heads=1,
+                vocab_size=1024, hidden_size=32, intermediate_size=48, num_attention_heads=2, num_key_value_heads=1,
                 max_position_embeddings=1024, rope_parameters=llama3, **small,
             ),
             torch.float16, tokenizer="golden/tokenizers/llama3",
@@ -143,10 +143,17 @@ def checkpoints() -> dict[str, Checkpoint]:
             ),
             torch.bfloat16, tokenizer="golden/sentencepiece/mistral", label_ids=(963, 970),
         ),
+        "mistral-nemo": Checkpoint(
+            transformers.MistralConfig(
+                vocab_size=1024, hidden_size=40, intermediate_size=48, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+                max_position_embeddings=512, sliding_window=None, **small,
+            ),
+            torch.bfloat16, tokenizer="golden/tokenizers/mistral_nemo", label_ids=(38, 39),
+        ),
         # Sizes that are no multiple of any vector length.
         "qwen2-odd-sizes": Checkpoint(
             transformers.Qwen2Config(
-                vocab_size=1021, hidden_size=112, intermediate_size=173, num_attention_heads=7, num_key_value_heads=1,
+                vocab_size=257, hidden_size=112, intermediate_size=173, num_attention_heads=7, num_key_value_heads=1,
                 max_position_embeddings=512, tie_word_embeddings=True, **small,
             ),
             torch.float32,
@@ -167,7 +174,8 @@ def random_weights(model: transformers.PreTrainedModel, checkpoint: Checkpoint, 
         elif name.endswith("bias"):
             parameter.data = normal(parameter, 0.3)
         elif "embed_tokens" in name:
-            parameter.data = normal(parameter, 1.0)
+            is_head = checkpoint.config.tie_word_embeddings
+            parameter.data = normal(parameter, 2 / parameter.shape[1] ** 0.5 if is_head else 1.0)
             if period := checkpoint.repeat_embeddings:
                 parameter.data = parameter.data[torch.arange(len(parameter)) % period]
         elif name == "lm_head.weight":

@@ -28,9 +28,8 @@ class JsonTokenizer:
         # What the post-processor puts before a text, if anything; never what it puts behind it.
         with_specials = self.tokenizer.encode("x", add_special_tokens=True).ids
         without = self.tokenizer.encode("x", add_special_tokens=False).ids
-        leading = with_specials[: max(0, len(with_specials) - len(without))] if with_specials[0] != without[0] else []
-        if leading:
-            return leading[:1]
+        if with_specials[:1] != without[:1]:
+            return with_specials[:1]
         config_file = folder / "tokenizer_config.json"
         config = json.loads(config_file.read_text()) if config_file.exists() else {}
         if not config.get("add_bos_token"):

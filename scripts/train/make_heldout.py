@@ -80,6 +80,9 @@ def held_out_rows(args: argparse.Namespace, tokenizer: Tokenizer, maker: Version
             if len(encode(tokenizer, text)) >= args.min_tokens * 3 // 4:
                 names.append(f"{source.name}-{place}")
                 texts.append(text)
+    if args.documents < len(texts):
+        spread = [i * len(texts) // args.documents for i in range(args.documents)]
+        names, texts = [names[i] for i in spread], [texts[i] for i in spread]
     rows = []
     samples = maker.sampled(texts) if SAMPLED in args.kinds else texts
     for i, (name, text) in enumerate(zip(names, texts, strict=True)):
@@ -126,7 +129,8 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="base checkpoint to sample from")
     parser.add_argument("--out", type=Path, required=True, help="documents, one JSON object a line")
     parser.add_argument("--examples", action="store_true", help="write the small set of examples instead")
-    parser.add_argument("--excerpts", type=int, default=2, help="excerpts of each address (default: 2)")
+    parser.add_argument("--excerpts", type=int, default=1, help="excerpts of each address (default: 1)")
+    parser.add_argument("--documents", type=int, default=1000, help="excerpts at most, evenly spread (default: 1000)")
     parser.add_argument("--min-tokens", type=int, default=600, help="tokens of the shortest excerpt (default: 600)")
     parser.add_argument("--max-tokens", type=int, default=1000, help="tokens of the longest excerpt (default: 1000)")
     parser.add_argument("--kinds", nargs="+", choices=all_kinds, default=all_kinds, help="versions (default: all)")

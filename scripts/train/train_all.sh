@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Trains the shipped judge from the corpus and evaluates it: tokenizer, base model, examples, judge, held-out documents.
+# Trains the shipped judge from the corpus and evaluates it: tokenizer, base model, examples,
+# detector, judge, held-out documents.
 #
 #   scripts/train/train_all.sh [WORK_FOLDER] [JUDGE_FOLDER]
 #
@@ -24,12 +25,13 @@ mkdir -p "$work"
 step train_tokenizer.py --out "$work/tokenizer"
 step train_base.py --tokenizer "$work/tokenizer" --out "$work/base" --train-tokens 4000000 --threads "$OMP_NUM_THREADS"
 step make_data.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/examples.jsonl" --documents 1000
-step train_judge.py --tokenizer "$work/tokenizer" --base "$work/base" --data "$work/examples.jsonl" --out "$judge"
+step train_detector.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/detector"
+step train_judge.py --tokenizer "$work/tokenizer" --base "$work/detector" --data "$work/examples.jsonl" --out "$judge"
 
 step make_data.py --held-out --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout_examples.jsonl" \
-  --documents 120 --seed 5
+  --documents 60 --seed 5
 step make_heldout.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout.jsonl"
 step make_heldout.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout_long.jsonl" \
-  --excerpts 1 --min-tokens 3600 --max-tokens 4000 --kinds real word_shuffle char_noise span_deletion
+  --documents 6 --min-tokens 3600 --max-tokens 4000 --kinds real word_shuffle
 step evaluate_judge.py --judge "$judge" --documents "$work/heldout.jsonl" "$work/heldout_long.jsonl" \
   --examples "$work/heldout_examples.jsonl" --oracle 3 | tee "$work/evaluation.json"

@@ -28,9 +28,11 @@ from tree import ATTENTION_NAME, Judged, Tree, build_tree, row_log_odds
 LONG_TOKENS = 1100
 
 
-def judge_from_base(base: Path, labels: tuple[int, int]) -> PreTrainedModel:
-    """The base model with an untied head whose rows are zero; the rows of the two letters will be trained."""
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation=ATTENTION_NAME)
+def judge_from_base(base: Path, labels: tuple[int, int], attention: str = ATTENTION_NAME) -> PreTrainedModel:
+    """The base model with an untied head, zero but for the two letters' rows; a checkpoint with such a head keeps it."""
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation=attention)
+    if not model.config.tie_word_embeddings:
+        return model
     model.config.tie_word_embeddings = False
     head = torch.zeros_like(model.lm_head.weight)
     # A small start, opposite for the two letters: with zeros the body would learn nothing at first.
@@ -71,13 +73,13 @@ def ordered_lines(path: Path, num_documents: int, num_long: int, rng: random.Ran
     return order
 
 
-def token_loss(tree: Tree, rows: torch.Tensor, targets: torch.Tensor, num_head: int) -> torch.Tensor:
-    """Sum over the chunks of their mean loss over all rows of the branch, less the template's head."""
+def token_losses(tree: Tree, rows: torch.Tensor, targets: torch.Tensor, num_head: int) -> torch.Tensor:
+    """Per chunk the mean loss over all rows of its branch, less the template's head."""
     losses = []
     for first, last, target in zip(tree.first_rows.tolist(), tree.last_rows.tolist(), targets, strict=True):
         branch = rows[first + num_head : last + 1]
         losses.append(binary_cross_entropy_with_logits(branch, target.expand_as(branch)))
-    return torch.stack(losses).sum()
+    return torch.stack(losses)
 
 
 class Progress:
@@ -106,12 +108,12 @@ class Progress:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True, help="base checkpoint")
+    parser.add_argument("--base", type=Path, required=True, help="checkpoint of train_detector.py, or a base model")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder with the two tokenizer files")
     parser.add_argument("--data", type=Path, required=True, help="examples of make_data.py")
     parser.add_argument("--out", type=Path, required=True, help="folder for the judge")
-    parser.add_argument("--documents", type=int, default=680, help="examples to train on, at most")
-    parser.add_argument("--long-documents", type=int, default=20, help=f"of those, over {LONG_TOKENS} tokens, at most")
+    parser.add_argument("--documents", type=int, default=390, help="examples to train on, at most")
+    parser.add_argument("--long-documents", type=int, default=14, help=f"of those, over {LONG_TOKENS} tokens, at most")
     parser.add_argument("--documents-per-step", type=int, default=3, help="documents of one optimizer step")
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="peak learning rate of AdamW")
     parser.add_argument("--seed", type=int, default=3, help="seed of the head and the order")
@@ -137,6 +139,10 @@ def main() -> None:
         examples = [json.loads(line) for line in order[step * args.documents_per_step :][: args.documents_per_step]]
         examples = [example for example in examples if example["judged"]]
         num_chunks = sum(len(example["judged"]) for example in examples)
+        num_chosen = sum(label for example in examples for _, _, label, _ in example["judged"])
+        # Both labels weigh the same in every step, or the head spends it on following their shares.
+        weight_chosen = num_chunks / 2 / max(1, num_chosen)
+        weight_rejected = num_chunks / 2 / max(1, num_chunks - num_chosen)
         for example in examples:
             judged = [Judged(start, ids) for start, ids, _, _ in example["judged"]]
             tree = build_tree(tokenizer, example["ids"], judged)
@@ -145,7 +151,8 @@ def main() -> None:
                 rows = row_log_odds(model, tree, labels).float()
             log_odds = rows[tree.last_rows]
             losses = binary_cross_entropy_with_logits(log_odds, targets, reduction="none")
-            ((losses.sum() + token_loss(tree, rows, targets, num_head)) / num_chunks).backward()
+            weights = torch.where(targets > 0.5, weight_chosen, weight_rejected)
+            (weights @ (losses + token_losses(tree, rows, targets, num_head)) / num_chunks).backward()
             kinds = [kind for _, _, _, kind in example["judged"]]
             progress.add(losses.detach(), log_odds.detach(), targets, kinds)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

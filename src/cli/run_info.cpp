@@ -63,7 +63,8 @@ Json tokenizer_json(const Tokenizer& tokenizer) {
 std::string format_for_people(const Json& info) {
   std::vector<std::pair<std::string, std::string>> lines;
   size_t width = 0;
-  for (const auto& [pointer, value] : info.flatten().items()) {
+  const Json facts = info.flatten();
+  for (const auto& [pointer, value] : facts.items()) {
     std::string name = pointer.substr(1);
     std::replace(name.begin(), name.end(), '/', '.');
     width = std::max(width, name.size());

@@ -36,7 +36,8 @@ class Prompts(ProgramTest):
             self.assertEqual(mine[-1]["end"], row["num_tokens"])
 
     def test_skipped_and_dropped_chunks_have_no_row(self):
-        rows = rows_of(run("prompts", "--first-chunk", "skip", "--last-chunk", "drop", stdin=line("word " * 200)).stdout)
+        process = run("prompts", "--first-chunk", "skip", "--last-chunk", "drop", stdin=line("word " * 200))
+        rows = rows_of(process.stdout)
         self.assertEqual(rows[0]["chunk"], 1)
         self.assertTrue(all(row["end"] - row["start"] == 64 for row in rows))
 
@@ -63,8 +64,8 @@ class Info(ProgramTest):
         self.assert_exit(process, 0)
         info = json.loads(process.stdout)
         config = json.loads((program.MODEL / "config.json").read_text())
-        for name in ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size",
-                     "max_position_embeddings"):
+        for name in ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+                     "vocab_size", "max_position_embeddings"):
             self.assertEqual(info["architecture"][name], config[name], name)
         tokenizer = (program.MODEL / "tokenizer.json").read_bytes()
         self.assertEqual(info["tokenizer"]["sha256"], hashlib.sha256(tokenizer).hexdigest())

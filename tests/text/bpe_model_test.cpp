@@ -173,5 +173,32 @@ TEST(BpeModel, EncodesLongRunsInParts) {
   }
 }
 
+// A word whose neighbouring pairs all differ, and merge from its right end on: so its last byte decides how its first
+// ones pair, and what was kept of a shorter word is wrong down to its beginning.
+TEST(BpeModel, NoticesAnEndThatIsFeltAtTheBeginning) {
+  constexpr size_t kLength = 9'001;
+  std::string word(1, '\0');
+  std::set<std::string> pairs;
+  while (word.size() < kLength) {
+    std::string pair = {word.back(), '\xFF'};  // always the largest that is new: this reaches all 65,536 pairs
+    while (pairs.contains(pair)) --pair[1];
+    pairs.insert(pair);
+    word.push_back(pair[1]);
+  }
+  ModelBuilder builder;
+  for (size_t i = kLength - 1; i > 0; --i) builder.merge(word.substr(i - 1, 1), word.substr(i, 1));
+  const BpeModel model = builder.build();
+  const auto expected = [&](size_t length) {
+    Ids ids;
+    if (length % 2 == 1) ids.push_back(model.tokens().find(word.substr(0, 1)));
+    for (size_t i = length % 2; i < length; i += 2) ids.push_back(model.tokens().find(word.substr(i, 2)));
+    return ids;
+  };
+  Ids ids = encode(model, word.substr(0, kLength - 1));
+  ASSERT_EQ(ids, expected(kLength - 1));
+  model.complete(word, /*first=*/0, ids);
+  EXPECT_EQ(ids, expected(kLength));
+}
+
 }  // namespace
 }  // namespace prm_score

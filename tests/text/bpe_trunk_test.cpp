@@ -106,16 +106,26 @@ TEST_P(BpeTrunkOfKind, JoinsAsWholeStringsAreEncoded) {
   EXPECT_GT(num_kept, 0);
 }
 
-// The hard case: a cut at every place of a text with white space of all kinds, before every kind of tail.
-TEST_P(BpeTrunkOfKind, JoinsAtEveryPlaceOfWhiteSpace) {
-  const std::string text = "one \n\n\n  two\r\n \t three...\n\n \u3000 4 5\u2028\n  <|im_end|> \n <r>  \n<l> don't  \n";
-  const auto trunk = tokenizer_->encode_trunk(text);
+// The hard cases, cut at every place before every kind of tail: white space of all kinds, in runs longer than the
+// longest added token; special tokens that are text and hold the beginning of others; marks that wait for one before
+// them.
+TEST_P(BpeTrunkOfKind, JoinsAtEveryPlace) {
+  const std::string spaces(40, ' ');
+  const std::vector<std::string> texts = {
+      "one \n\n\n  two\r\n \t three...\n\n \u3000 4 5\u2028\n  <|im_end|> \n <r>  \n<l> don't  \n",
+      "one\n\n" + spaces + "two\n" + spaces + "\t\r\n" + spaces + "3" + spaces + "<l>" + spaces + "x",
+      "<|im_end|>x one <|im_end|>xy two<|im_end|>x and <|im_start|>x three <|endoftext|> four and five",
+      "a\u0323\u0301 q\u0301\u0323\u0301 <a>\u0301e <b>\u0323\u0301 \u1112\u1161 \u11ab <|im_end|>\u11ab one two three",
+  };
   int64_t num_kept = 0;
-  for (size_t cut = 0; cut <= text.size(); ++cut) {
-    if (!is_boundary(text, cut)) continue;
-    for (const std::string tail :
-         {"", " ", "\n", "\n\n<<JUDGEMENT_REGION>>\n", "x", "  x", "\r\n", "'s", "1", "\u3000", "!"}) {
-      ASSERT_NO_FATAL_FAILURE(expect_whole_string_ids(*tokenizer_, *trunk, text, cut, tail, num_kept));
+  for (const std::string& text : texts) {
+    const auto trunk = tokenizer_->encode_trunk(text);
+    for (size_t cut = 0; cut <= text.size(); ++cut) {
+      if (!is_boundary(text, cut)) continue;
+      for (const char* tail : {"", " ", "\n", "\n\n<<JUDGEMENT_REGION>>\n", "x", "  x", "\r\n", "'s", "1", "\u3000",
+                               "!", "\u0301", "\u11ab", "_end|>x"}) {
+        ASSERT_NO_FATAL_FAILURE(expect_whole_string_ids(*tokenizer_, *trunk, text, cut, tail, num_kept));
+      }
     }
   }
 }
