@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Trains the shipped judge from the corpus and evaluates it: tokenizer, base model, examples,
-# detector, judge, held-out documents.
+# Trains the shipped judge from the corpus and evaluates it: tokenizer, base model, examples, detector, judge, held-out
+# documents. About an hour on one free CPU core with bfloat16 instructions.
 #
 #   scripts/train/train_all.sh [WORK_FOLDER] [JUDGE_FOLDER]
 #
 # Intermediate files go to WORK_FOLDER (default build/train), the judge to JUDGE_FOLDER (default WORK_FOLDER/judge).
-# PYTHON names the interpreter (default python3) with the packages of scripts/train/requirements.txt; THREADS the CPU threads.
+# PYTHON names the interpreter (default python3) with the packages of scripts/train/requirements.txt.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=${1:-"$here/../../build/train"}
 judge=${2:-"$work/judge"}
 python=${PYTHON:-python3}
-export OMP_NUM_THREADS=${THREADS:-1}
+export OMP_NUM_THREADS=1
 
 step() {
   echo "== $*" >&2
@@ -23,8 +23,8 @@ step() {
 
 mkdir -p "$work"
 step train_tokenizer.py --out "$work/tokenizer"
-step train_base.py --tokenizer "$work/tokenizer" --out "$work/base" --train-tokens 4000000 --threads "$OMP_NUM_THREADS"
-step make_data.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/examples.jsonl" --documents 1000
+step train_base.py --tokenizer "$work/tokenizer" --out "$work/base"
+step make_data.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/examples.jsonl"
 step train_detector.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/detector"
 step train_judge.py --tokenizer "$work/tokenizer" --base "$work/detector" --data "$work/examples.jsonl" --out "$judge"
 

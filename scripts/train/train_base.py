@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--num-hidden-layers", type=int, default=4, help="number of layers")
     parser.add_argument("--num-attention-heads", type=int, default=4, help="query heads")
     parser.add_argument("--num-key-value-heads", type=int, default=2, help="key and value heads")
-    parser.add_argument("--train-tokens", type=int, default=5_000_000, help="tokens to train on, passes included")
+    parser.add_argument("--train-tokens", type=int, default=4_000_000, help="tokens to train on, passes included")
     parser.add_argument("--window", type=int, default=512, help="tokens of one training sequence")
     parser.add_argument("--batch", type=int, default=8, help="sequences of one step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak learning rate of AdamW")

@@ -56,7 +56,7 @@ class CountingIterator {
 class FieldCollector : public nlohmann::json_sax<Json> {
  public:
   // `parsed` is what the parser reads: `line`, or a stand-in of the same layout.
-  FieldCollector(std::string_view line, std::string_view parsed, const JsonFieldSelection& wanted)
+  FieldCollector(std::string_view line, std::string_view parsed, const JsonMemberSelection& wanted)
       : line_(line), parsed_(parsed), wanted_(wanted), at_(parsed.data()) {}
 
   void run() {
@@ -137,7 +137,7 @@ class FieldCollector : public nlohmann::json_sax<Json> {
   }
 
   // Where the value of `key` goes; nullptr if it is not wanted.
-  JsonField* select_field(const std::string& key) {
+  JsonMember* select_field(const std::string& key) {
     if (!wanted_.all && std::find(wanted_.keys.begin(), wanted_.keys.end(), key) == wanted_.keys.end()) return nullptr;
     const auto [entry, is_new] = index_of_key_.try_emplace(key, result_.fields.size());
     if (is_new) result_.fields.emplace_back().key = key;
@@ -154,13 +154,13 @@ class FieldCollector : public nlohmann::json_sax<Json> {
 
   std::string_view line_;
   std::string_view parsed_;
-  const JsonFieldSelection& wanted_;
+  const JsonMemberSelection& wanted_;
   const char* at_;  // just behind what the parser has read
   int64_t depth_ = 0;
   JsonKind container_ = JsonKind::kNull;  // of the open value at depth 1
   size_t token_end_ = 0;                  // at depth 1: just behind `{` or the last value
   size_t value_begin_ = 0;
-  JsonField* field_ = nullptr;  // whose value comes next
+  JsonMember* field_ = nullptr;  // whose value comes next
   bool stopped_at_number_ = false;
   std::unordered_map<std::string, size_t> index_of_key_;
   JsonLine result_;
@@ -227,13 +227,13 @@ std::string_view json_kind_name(JsonKind kind) {
   return "";
 }
 
-const JsonField* JsonLine::find(std::string_view key) const {
+const JsonMember* JsonLine::find(std::string_view key) const {
   const auto found =
-      std::find_if(fields.begin(), fields.end(), [&](const JsonField& field) { return field.key == key; });
+      std::find_if(fields.begin(), fields.end(), [&](const JsonMember& field) { return field.key == key; });
   return found == fields.end() ? nullptr : &*found;
 }
 
-JsonLine parse_json_line(std::string_view line, const JsonFieldSelection& wanted) {
+JsonLine parse_json_line(std::string_view line, const JsonMemberSelection& wanted) {
   // nlohmann's parser skips a byte order mark, and takes a NUL for the end of the text.
   if (line.starts_with(kByteOrderMark)) return not_json("byte order mark", 1);
   if (const size_t nul = line.find('\0'); nul != std::string_view::npos) return not_json("NUL", nul + 1);

@@ -9,14 +9,14 @@ namespace {
 bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
 // Why `key` is no string of the line; empty if it is one.
-std::string why_not_string(const std::string& key, const JsonField* field) {
+std::string why_not_string(const std::string& key, const JsonMember* field) {
   if (field == nullptr) return key + ": missing field \"" + key + "\"";
   if (field->kind == JsonKind::kString) return "";
   return key + ": expected a string, got " + std::string(json_kind_name(field->kind));
 }
 
 // The kept fields as one JSON object, in input order.
-std::string kept_json(const std::vector<JsonField>& fields, const InputFields& names) {
+std::string kept_json(const std::vector<JsonMember>& fields, const InputFields& names) {
   std::string json = "{";
   for (const auto& field : fields) {
     const bool is_kept =

@@ -192,7 +192,8 @@ class PromptBuilder::Prompter {
   void start_context(int64_t index) {
     SharedContext::Parts parts;
     parts.field_ids = std::span(field_ids_).subspan(window_.field_begin());
-    parts.field_text = window_.field_begin() == 0 ? document_.context : builder_.tokenizer_.decode(parts.field_ids);
+    // A field may have text and no ids (spaces that a normaliser drops); it is cut as soon as the window moves.
+    parts.field_text = window_.is_cut() ? builder_.tokenizer_.decode(parts.field_ids) : document_.context;
     for (int64_t i = index; i < std::ssize(chunks_) && window_.fits(chunks_[i].begin); ++i) {
       parts.lengths.push_back(window_.num_ids(chunks_[i].begin));
     }

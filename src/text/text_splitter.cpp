@@ -73,7 +73,7 @@ TextSplitter::TextSplitter(const TokenizerJson& json, SpecialTokens special_toke
       normalized_tokens_(tokens_of_round(json, /*normalized=*/true), special_tokens),
       normalizes_to_nfc_(json.normalizes_to_nfc) {
   if (depth == Depth::kSegments) return;
-  for (const SplitPattern& pattern : json.split_patterns) {
+  for (const SplitRule& pattern : json.split_rules) {
     try {
       pretokenizers_.emplace_back(pattern.regex, pattern.file_and_field);
     } catch (const Error& error) {

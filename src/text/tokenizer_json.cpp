@@ -51,7 +51,7 @@ std::string escape_regex(std::string_view text) {
   return regex;
 }
 
-SplitPattern parse_split(const JsonField& split) {
+SplitRule parse_split(const JsonField& split) {
   require_supported(split["behavior"].is_string("Isolated"), split["behavior"], "\"Isolated\"");
   require_supported(!split["invert"].as_bool(), split["invert"], "false");
   const JsonField pattern = split["pattern"];
@@ -59,11 +59,11 @@ SplitPattern parse_split(const JsonField& split) {
   return {escape_regex(pattern["String"].as_string()), pattern["String"].place()};
 }
 
-std::vector<SplitPattern> parse_pre_tokenizer(const JsonField& pre_tokenizer) {
+std::vector<SplitRule> parse_pre_tokenizer(const JsonField& pre_tokenizer) {
   require_supported(!pre_tokenizer.is_null(), pre_tokenizer, "ByteLevel or a Sequence that ends with it");
   const auto steps = steps_of(pre_tokenizer, "pretokenizers");
   require_supported(!steps.empty(), pre_tokenizer, "a Sequence that ends with ByteLevel");
-  std::vector<SplitPattern> patterns;
+  std::vector<SplitRule> patterns;
   for (size_t i = 0; i + 1 < steps.size(); ++i) {
     require_supported(steps[i]["type"].is_string("Split"), steps[i]["type"], "Split before the last");
     patterns.push_back(parse_split(steps[i]));
@@ -225,7 +225,7 @@ TokenizerJson parse_tokenizer_json(std::string_view json, std::string_view file_
   parsed.merges = std::move(merges);
   parsed.ignore_merges = ignore_merges;
   parsed.normalizes_to_nfc = parse_normalizer(root["normalizer"]);
-  parsed.split_patterns = parse_pre_tokenizer(root["pre_tokenizer"]);
+  parsed.split_rules = parse_pre_tokenizer(root["pre_tokenizer"]);
   check_decoder(root["decoder"]);
   parsed.added_tokens = parse_added_tokens(root["added_tokens"], file.vocab);
   parsed.bos_id = parse_post_processor(root["post_processor"]);

@@ -8,7 +8,7 @@
 namespace prm_score {
 namespace {
 
-const JsonFieldSelection kAll{.keys = {}, .all = true};
+const JsonMemberSelection kAll{.keys = {}, .all = true};
 
 // `key=value` of each field, as slices.
 std::vector<std::string> slices(std::string_view line) {

@@ -72,8 +72,8 @@ TEST(ParseTokenizerJson, ReadsEveryPart) {
   ASSERT_EQ(parsed.added_tokens.size(), 1u);
   EXPECT_EQ(parsed.added_tokens[0].id, 3);
   EXPECT_TRUE(parsed.added_tokens[0].special);
-  ASSERT_EQ(parsed.split_patterns.size(), 1u);
-  EXPECT_EQ(parsed.split_patterns[0].regex, "\\s+|\\S+");
+  ASSERT_EQ(parsed.split_rules.size(), 1u);
+  EXPECT_EQ(parsed.split_rules[0].regex, "\\s+|\\S+");
   EXPECT_EQ(parsed.bos_id, 3);
   EXPECT_EQ(parsed.token_id("<e>"), 3);
   EXPECT_EQ(parsed.token_id("\u0120a"), 2);
@@ -90,14 +90,14 @@ TEST(ParseTokenizerJson, ReadsOlderSpellings) {
   const TokenizerJson parsed = parse(file);
   EXPECT_EQ(parsed.merges.size(), 1u);
   EXPECT_EQ(parsed.bos_id, std::nullopt);
-  ASSERT_EQ(parsed.split_patterns.size(), 1u);  // use_regex is true by default: GPT-2's pattern
-  EXPECT_TRUE(parsed.split_patterns[0].regex.starts_with("'s|'t|'re"));
+  ASSERT_EQ(parsed.split_rules.size(), 1u);  // use_regex is true by default: GPT-2's pattern
+  EXPECT_TRUE(parsed.split_rules[0].regex.starts_with("'s|'t|'re"));
 }
 
 TEST(ParseTokenizerJson, EscapesAPatternThatIsAString) {
   json file = small_file();
   file["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"String", "a.|b"}};
-  EXPECT_EQ(parse(file).split_patterns[0].regex, "a\\.\\|b");
+  EXPECT_EQ(parse(file).split_rules[0].regex, "a\\.\\|b");
 }
 
 TEST(ParseTokenizerJson, NamesTheComponentItDoesNotKnow) {

@@ -18,7 +18,7 @@ enum class JsonKind { kNull, kBoolean, kNumber, kString, kArray, kObject };
 // With its article: "a number", "an object".
 [[nodiscard]] std::string_view json_kind_name(JsonKind kind);
 
-struct JsonField {
+struct JsonMember {
   std::string key;              // decoded
   std::string_view key_json;    // as in the line, with its quotes
   std::string_view value_json;  // as in the line
@@ -27,7 +27,7 @@ struct JsonField {
 };
 
 // Which fields are wanted; the others are checked and passed over, so they cost no memory.
-struct JsonFieldSelection {
+struct JsonMemberSelection {
   std::vector<std::string> keys;
   bool all = false;
 };
@@ -35,15 +35,15 @@ struct JsonFieldSelection {
 struct JsonLine {
   std::string error;                // `not JSON: <why> at byte N` (1-based); empty if the line is JSON
   JsonKind kind = JsonKind::kNull;  // of the whole line
-  std::vector<JsonField> fields;    // the wanted ones, in the order in which their keys first appear; of duplicate keys
+  std::vector<JsonMember> fields;    // the wanted ones, in the order in which their keys first appear; of duplicate keys
                                     // the last value wins. Empty if the line is no object or no JSON
 
   // nullptr if there is none.
-  [[nodiscard]] const JsonField* find(std::string_view key) const;
+  [[nodiscard]] const JsonMember* find(std::string_view key) const;
 };
 
 // The slices point into `line`. `error` holds nothing of the line's text. Thread-safe.
-[[nodiscard]] JsonLine parse_json_line(std::string_view line, const JsonFieldSelection& wanted);
+[[nodiscard]] JsonLine parse_json_line(std::string_view line, const JsonMemberSelection& wanted);
 
 // `text` as a JSON string, with quotes; invalid UTF-8 becomes U+FFFD.
 [[nodiscard]] std::string to_json_string(std::string_view text);

@@ -42,7 +42,7 @@ class DocumentParser {
 
  private:
   InputFields fields_;
-  JsonFieldSelection wanted_;
+  JsonMemberSelection wanted_;
 };
 
 // Gives every line but those of JSON white space only, in order; Errors and bounds as LineReader. A line that is too

@@ -31,7 +31,7 @@ class UnsupportedTokenizer : public Error {
 };
 
 // A regex at whose matches text is split, and where the file says so (`tokenizer.json: pre_tokenizer..pattern`).
-struct SplitPattern {
+struct SplitRule {
   std::string regex;
   std::string file_and_field;
 };
@@ -43,7 +43,7 @@ struct TokenizerJson {
   bool ignore_merges = false;    // see BpeModel
   std::vector<AddedToken> added_tokens;
   bool normalizes_to_nfc = false;
-  std::vector<SplitPattern> split_patterns;  // applied one after the other, each to the pieces of the one before
+  std::vector<SplitRule> split_rules;  // applied one after the other, each to the pieces of the one before
   std::optional<TokenId> bos_id;             // what the post-processor puts before the text
 
   // The id of the added token or, failing that, the token of the model that is written `content` in the file.
