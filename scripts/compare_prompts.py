@@ -56,7 +56,7 @@ def run(binary: Path, folder: Path, options: Options, special_tokens: str, docum
     done = subprocess.run(command, input=lines.encode(), capture_output=True, check=False)
     if done.returncode not in (0, 3):
         sys.exit(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.decode()}")
-    return [json.loads(line) for line in done.stdout.decode().splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines()]  # bytes: \n only, not U+2028
 
 
 def compare(rows: list[dict], documents: list[dict], tokenizer, options: Options, max_positions: int) -> int:

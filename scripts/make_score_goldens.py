@@ -22,6 +22,9 @@ OPTIONS: dict[str, Options] = {
     "tokens": Options(join="tokens", last_chunk="weight"),
     "window": Options(chunk_size=32, stride=20, first_chunk="skip", last_chunk="drop", max_context=96),
 }
+# A document longer than the shipped judge's positions; in big chunks, or transformers would take an hour.
+LONG_OPTIONS: dict[str, Options] = {"longer_than_positions": Options(chunk_size=256)}
+LONG_CHARACTERS = 20_000
 DOCUMENTS = ["words", "long", "context", "context_longer_than_positions", "one_token", "newlines", "spaces", "scripts", "emoji", "special"]
 
 
@@ -40,6 +43,11 @@ def golden(model: ReferenceModel, tokenizer, options: Options, document: dict[st
     }
 
 
+def long_document() -> dict[str, str]:
+    address = sorted((ROOT / "data/corpus/sotu").glob("*.txt"))[100]
+    return {"id": "address", "text": address.read_text(encoding="utf-8")[:LONG_CHARACTERS]}
+
+
 def make(folder: Path, documents: dict[str, dict[str, str]], output: Path) -> None:
     tokenizer = load_tokenizer(folder)
     model = ReferenceModel(folder, (tokenizer.label_id("A"), tokenizer.label_id("B")))
@@ -47,12 +55,16 @@ def make(folder: Path, documents: dict[str, dict[str, str]], output: Path) -> No
         name: {document_id: golden(model, tokenizer, options, documents[document_id]) for document_id in documents}
         for name, options in OPTIONS.items()
     }
+    all_options = dict(OPTIONS)
+    if folder.name == "tiny-judge":
+        all_options |= LONG_OPTIONS
+        cases |= {n: {"address": golden(model, tokenizer, o, long_document())} for n, o in LONG_OPTIONS.items()}
     packages = ("torch", "transformers", "tokenizers", "sentencepiece")
     golden_file = {
         "made_by": "scripts/make_score_goldens.py",
         "versions": {name: version(name) for name in packages},
         "folder": str(folder.relative_to(ROOT)),
-        "options": {name: vars(options) for name, options in OPTIONS.items()},
+        "options": {name: vars(options) for name, options in all_options.items()},
         "cases": cases,
     }
     output.write_text(json.dumps(golden_file, separators=(",", ":")) + "\n")
@@ -65,6 +77,7 @@ def main() -> None:
     parser.add_argument("--only", help="name of one checkpoint folder")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "documents.jsonl").write_text(json.dumps(long_document(), ensure_ascii=True) + "\n")
     lines = (ROOT / "data/golden/prompts/documents.jsonl").read_text(encoding="utf-8").splitlines()
     documents = {row["id"]: row for row in map(json.loads, lines) if row["id"] in DOCUMENTS}
 
