@@ -11,6 +11,11 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup_lib.sh"
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  print_manual scripts/check.sh
+  exit
+fi
+
 # One version on every distribution, or the verdicts differ; clang before 15 cannot compile the ranges of libstdc++.
 readonly clang_format_version=14 clang_tidy_version=16
 readonly all_parts=(format shell warnings tidy sanitize)

@@ -21,6 +21,8 @@ class JsonTokenizer:
         import tokenizers
 
         self.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_truncation()  # of the file; never of a document
+        self.tokenizer.no_padding()
         self.tokenizer.encode_special_tokens = special_tokens == "text"
         self.bos = self._bos(folder)
 

@@ -34,6 +34,9 @@ die() {
   exit 1
 }
 
+# print_manual SCRIPT: the comment at its top, which is its manual.
+print_manual() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"; }
+
 # Prints a command, then runs it.
 run() {
   say "+ $*"

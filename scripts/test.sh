@@ -7,6 +7,11 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup_lib.sh"
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  print_manual scripts/test.sh
+  exit
+fi
+
 cmake_arguments=()
 labels=(-L '^(unit|golden|cli)$' -LE '^heavy$')
 if [[ ${1:-} == --all ]]; then

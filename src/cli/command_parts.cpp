@@ -1,7 +1,5 @@
 #include "command_parts.h"
 
-#include <string>
-
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -31,13 +29,15 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+std::string stop_reason(RunEnd end, const RunCounts& counts) {
+  return end == RunEnd::kMaxErrors ? "--max-errors: stopped after bad row " + std::to_string(counts.num_bad_rows) : "";
+}
+
 int finish_run(RunEnd end, const RunCounts& counts, const Options& options, const StopSignals& stop,
                std::chrono::steady_clock::time_point start) {
   if (options.progress != Progress::kNone) log_summary(counts, seconds_since(start));
   if (end == RunEnd::kStopped) return 128 + stop.signal_number();
-  if (end == RunEnd::kMaxErrors) {
-    print_error("--max-errors: stopped after bad row " + std::to_string(counts.num_bad_rows));
-  }
+  if (const auto reason = stop_reason(end, counts); !reason.empty()) print_error(reason);
   return exit_code(end, counts, options.errors_ok);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 #include "prm_score/cli/options.h"
 #include "prm_score/cli/pipeline.h"
@@ -14,6 +15,9 @@ namespace prm_score {
 [[nodiscard]] JsonlReaderOptions reader_options(const Options& options, const StopSignals& stop);
 
 [[nodiscard]] JsonlWriter standard_output();
+
+// What ended a run before its input did, for the user and the metadata; empty if nothing did, or a signal.
+[[nodiscard]] std::string stop_reason(RunEnd end, const RunCounts& counts);
 
 // The exit code of a finished run, after telling the user how it ended. `start`: of the run.
 [[nodiscard]] int finish_run(RunEnd end, const RunCounts& counts, const Options& options, const StopSignals& stop,

@@ -8,6 +8,7 @@
 #include "prm_score/cli/pipeline.h"
 #include "prm_score/cli/standard_streams.h"
 #include "prm_score/cli/stop_signals.h"
+#include "prm_score/cli/thread_waiting.h"
 #include "prm_score/io/jsonl_writer.h"
 
 namespace prm_score {
@@ -42,6 +43,7 @@ int run_to_exit_code(int argc, char** argv) {
 }  // namespace prm_score
 
 int main(int argc, char** argv) {
+  prm_score::wait_without_spinning(argv);
   prm_score::secure_standard_streams();
   return prm_score::run_to_exit_code(argc, argv);
 }

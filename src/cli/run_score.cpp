@@ -1,5 +1,8 @@
 #include <exception>
+#include <filesystem>
 #include <functional>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "command_parts.h"
@@ -82,6 +85,7 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   };
   stop.finish_rows();
   const RunEnd end = run_pipeline(reader, answer, writer, options.max_errors, stop.requested(), metadata.counts);
+  metadata.stopped_by = stop_reason(end, metadata.counts);
   return finish_run(end, metadata.counts, options, stop, start);
 }
 
@@ -99,11 +103,24 @@ int run_to_exit_code(const std::function<int()>& run, std::string& stopped_by) {
   }
 }
 
+// Throws UsageError if the metadata would be written over an input, Error if it cannot be written at all.
+void check_metadata_file(const Options& options) {
+  if (options.metadata.empty()) return;
+  for (const std::string& file : options.files) {
+    std::error_code not_there;
+    if (std::filesystem::is_regular_file(file, not_there) &&
+        std::filesystem::equivalent(options.metadata, file, not_there)) {
+      throw UsageError("--metadata: expected another file than the input, got \"" + options.metadata + "\"");
+    }
+  }
+  check_replaceable(options.metadata);
+}
+
 }  // namespace
 
 int run_score(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
-  if (!options.metadata.empty()) check_replaceable(options.metadata);
+  check_metadata_file(options);
   Metadata metadata = metadata_before_run(options, command_line);
   metadata.exit_code =
       run_to_exit_code([&] { return score_documents(options, stop, start, metadata); }, metadata.stopped_by);

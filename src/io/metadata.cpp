@@ -50,7 +50,8 @@ std::string format_metadata(const Metadata& metadata) {
   json["command_line"] = metadata.command_line;
   json["options"] = Json::object();
   for (const auto& [name, value] : metadata.options) json["options"][name] = Json::parse(value);
-  json["checkpoint"] = json["tokenizer"] = nullptr;
+  json["checkpoint"] = nullptr;
+  json["tokenizer"] = nullptr;
   json["template"] = {{"sha256", metadata.template_sha256}};
   json["engine"] = nullptr;
   if (const auto& checkpoint = metadata.checkpoint) {

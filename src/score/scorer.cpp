@@ -29,6 +29,9 @@ WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& toke
   return weights;
 }
 
+// nan, inf or -inf. What sign a nan has is chance.
+std::string name_of_non_finite(float number) { return std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf"; }
+
 DocumentReward bad_document(std::string error) {
   DocumentReward result;
   result.error = std::move(error);
@@ -98,7 +101,7 @@ std::optional<DocumentReward> Scorer::score(const Document& document, const std:
   for (size_t chunk = 0; chunk < log_odds->size(); ++chunk) {
     if ((*log_odds)[chunk] && !std::isfinite(*(*log_odds)[chunk])) {
       return bad_document("log_odds: chunk " + std::to_string(chunk) + ": expected finite logits, got " +
-                          std::to_string(*(*log_odds)[chunk]));
+                          name_of_non_finite(*(*log_odds)[chunk]));
     }
   }
 

@@ -56,6 +56,9 @@ DecodedPrefixes decode_byte_prefixes(std::string_view bytes, std::span<const siz
 }
 
 std::string read_file(const std::filesystem::path& file) {
+  if (std::filesystem::exists(file) && !std::filesystem::is_regular_file(file)) {
+    throw Error(file.string() + ": expected a regular file");
+  }
   std::ifstream stream(file, std::ios::binary | std::ios::ate);
   if (!stream) throw Error(file.string() + ": cannot be opened");
   std::string bytes(static_cast<size_t>(std::max<std::streamoff>(stream.tellg(), 0)), '\0');

@@ -11,6 +11,7 @@
 #include <array>
 #include <cassert>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <span>
 #include <utility>
@@ -26,7 +27,15 @@ namespace prm_score {
 namespace {
 
 // A match that takes more steps fails: nested quantifiers can take exponentially many. Measured: less than a second.
-constexpr uint32_t kMatchLimit = 50'000'000;
+// The common patterns go back over a long word once, so a match may also take a few steps for each of its characters.
+constexpr uint32_t kLeastMatchLimit = 50'000'000;
+constexpr uint64_t kMatchLimitPerCharacter = 4;
+
+uint32_t match_limit(size_t num_code_points) {
+  const uint64_t limit = std::max<uint64_t>(kLeastMatchLimit, kMatchLimitPerCharacter * num_code_points);
+  return static_cast<uint32_t>(std::min<uint64_t>(limit, std::numeric_limits<uint32_t>::max()));
+}
+
 constexpr uint32_t kHeapLimitKib = 1 << 20;
 // For backtracking into groups; single sets repeat without it. Where it does not do, the interpreter takes over.
 constexpr size_t kJitStackBytes = 32 << 10, kMaxJitStackBytes = 64 << 20;
@@ -133,7 +142,6 @@ CodePtr compile(const std::string& byte_pattern, std::string_view pattern, std::
 class MatchScratch {
  public:
   MatchScratch() {
-    pcre2_set_match_limit(context_, kMatchLimit);
     pcre2_set_heap_limit(context_, kHeapLimitKib);
     pcre2_jit_stack_assign(context_, nullptr, jit_stack_);
   }
@@ -144,6 +152,9 @@ class MatchScratch {
   }
   MatchScratch(const MatchScratch&) = delete;
   MatchScratch& operator=(const MatchScratch&) = delete;
+
+  // Of every match from now on; for a text of so many characters.
+  void set_match_limit(size_t num_code_points) { pcre2_set_match_limit(context_, match_limit(num_code_points)); }
 
   // Looks for the first match in `subject` from `begin`. PCRE2's result: positive, PCRE2_ERROR_NOMATCH or an error.
   int match(const pcre2_code* code, std::span<const uint8_t> subject, size_t begin) {
@@ -218,9 +229,9 @@ std::vector<uint8_t> Pretokenizer::Impl::subject_of(std::string_view text) const
 }
 
 void Pretokenizer::Impl::fail(int error_code, size_t begin, size_t num_code_points) const {
-  throw Error(file_and_field + ": split pattern: expected a match in at most " + std::to_string(kMatchLimit) +
-              " steps, got " + pcre2_message(error_code) + " at character " + std::to_string(begin) + " of a text of " +
-              std::to_string(num_code_points));
+  throw Error(file_and_field + ": split pattern: expected a match in at most " +
+              std::to_string(match_limit(num_code_points)) + " steps, got " + pcre2_message(error_code) +
+              " at character " + std::to_string(begin) + " of a text of " + std::to_string(num_code_points));
 }
 
 Pretokenizer::Pretokenizer(std::string_view pattern, std::string_view file_and_field)
@@ -248,6 +259,7 @@ bool Pretokenizer::cuts_are_local(std::string_view tail) const {
 void Pretokenizer::split(std::string_view text, std::vector<int64_t>& piece_ends) const {
   thread_local MatchScratch scratch;
   const std::vector<uint8_t> subject = impl_->subject_of(text);
+  scratch.set_match_limit(subject.size());
   OffsetMapper mapper(text, subject.size());
   size_t piece_begin = 0;
   const auto end_piece = [&](size_t end) {

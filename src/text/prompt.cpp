@@ -230,6 +230,17 @@ PromptBuilder::PromptBuilder(const Tokenizer& tokenizer, const PromptOptions& op
 
 DocumentPrompts PromptBuilder::build(const Document& document, const Extras& extras) const {
   DocumentPrompts result;
+  try {
+    build(document, extras, result);
+  } catch (const Error& error) {
+    // A text that the tokenizer cannot take (a split pattern's step limit, say) is that document's fault, not the
+    // run's.
+    result.error = std::string("text: ") + error.what();
+  }
+  return result;
+}
+
+void PromptBuilder::build(const Document& document, const Extras& extras, DocumentPrompts& result) const {
   SourcedIds encoded;
   if (extras.spans) {
     encoded = tokenizer_.encode_with_sources(document.text);
@@ -245,7 +256,7 @@ DocumentPrompts PromptBuilder::build(const Document& document, const Extras& ext
       contains_template_marker(document.text) || contains_template_marker(document.context);
   if (result.chunks.empty()) {
     result.error = "text: no tokens";
-    return result;
+    return;
   }
 
   Prompter prompter(*this, document, encoded.ids, result.chunks);
@@ -256,13 +267,12 @@ DocumentPrompts PromptBuilder::build(const Document& document, const Extras& ext
       result.error = "text: chunk " + std::to_string(index) + ": expected a prompt of at most " +
                      std::to_string(max_positions_) + " tokens, got " + std::to_string(prompter.num_prompt_tokens()) +
                      " with an empty context";
-      return result;
+      return;
     }
     result.prompts.push_back(std::move(*prompt));
   }
   result.warnings.context_cut = prompter.is_cut();
   if (result.prompts.empty()) result.error = "text: no chunk left to score of " + std::to_string(result.chunks.size());
-  return result;
 }
 
 }  // namespace prm_score

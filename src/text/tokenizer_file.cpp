@@ -127,8 +127,10 @@ class FileHandler final : public nlohmann::json_sax<json> {
   }
 
   bool open(json container) {
+    const bool is_model = containers_.size() == 1 && containers_[0]->is_object() && key_ == "model";
+    if (is_model) require(model_ == nullptr, "model", "it once, got it twice");
     json* opened = place_value(std::move(container));
-    if (containers_.size() == 1 && containers_[0]->is_object() && key_ == "model") model_ = opened;
+    if (is_model) model_ = opened;
     containers_.push_back(opened);
     require(containers_.size() <= kMaxDepth, "nesting", "at most " + std::to_string(kMaxDepth) + " levels, got more");
     return true;

@@ -241,6 +241,9 @@ TokenizerJson parse_tokenizer_json(std::string_view json, std::string_view file_
 
 std::optional<std::string> read_config_bos_token(const std::filesystem::path& tokenizer_config_file) {
   if (!std::filesystem::exists(tokenizer_config_file)) return std::nullopt;
+  if (!std::filesystem::is_regular_file(tokenizer_config_file)) {
+    throw Error(tokenizer_config_file.string() + ": expected a regular file");
+  }
   std::ifstream stream(tokenizer_config_file, std::ios::binary);
   const std::string text(std::istreambuf_iterator<char>(stream), {});
   if (!stream) throw Error(tokenizer_config_file.string() + ": cannot be read");

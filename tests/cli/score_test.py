@@ -125,6 +125,18 @@ class BadLines(ProgramTest):
         self.assertEqual(len(rows_of(process.stdout)), 4)
         self.assert_exit(run("--max-errors", 4, "--errors-ok", stdin=data), 0)
 
+    def test_metadata_says_that_max_errors_stopped_the_run(self):
+        path = self.folder / "run.json"
+        self.assert_exit(run("--max-errors", 1, "--metadata", path, stdin=b"?\n?\n"), 1)
+        metadata = json.loads(path.read_text())
+        self.assertEqual(metadata["stopped_by"], "--max-errors: stopped after bad row 1")
+        self.assertEqual(metadata["exit_code"], 1)
+
+    def test_metadata_never_takes_the_place_of_the_input(self):
+        path = self.write("docs.jsonl", line())
+        self.assert_exit(run("--metadata", path, path), 2, "--metadata: expected another file than the input")
+        self.assertEqual(path.read_bytes(), line())
+
 
 class Stops(ProgramTest):
     def test_wrong_usage(self):

@@ -1,5 +1,8 @@
 #include "prm_score/io/metadata.h"
 
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -40,6 +43,15 @@ TEST(FormatMetadata, HoldsWhatTheHeaderSays) {
                "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 0}},
     "elapsed_seconds": 1.5, "stopped_by": null, "exit_code": 3})");
   EXPECT_EQ(Json::parse(format_metadata(metadata)), expected);
+}
+
+TEST(FormatMetadata, PartsStandInTheHeadersOrder) {
+  const auto json = nlohmann::ordered_json::parse(format_metadata({}));
+  std::vector<std::string> names;
+  for (const auto& [name, value] : json.items()) names.push_back(name);
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"versions", "command_line", "options", "checkpoint", "tokenizer", "template",
+                                      "engine", "counts", "elapsed_seconds", "stopped_by", "exit_code"}));
 }
 
 TEST(FormatMetadata, WithoutACheckpointItsPartsAreNull) {

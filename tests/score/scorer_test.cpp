@@ -232,14 +232,16 @@ TEST_F(FolderWithout, RoomForEveryTokenIsRequired) {
 
 TEST_F(FolderWithout, OneNotANumberInTheWeightsMakesBadRowsNotWrongOnes) {
   // The last bytes of the file belong to some tensor; a NaN there reaches every hidden state.
-  std::fstream file(folder_ / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(-2, std::ios::end);
-  file.write("\xFF\x7F", 2);  // bfloat16 NaN
-  file.close();
-  const Scorer scorer(options_for(folder_));
-  const DocumentReward result = scorer.score(document_of("Some text."));
-  EXPECT_EQ(result.error, "log_odds: chunk 0: expected finite logits, got nan");
-  EXPECT_FALSE(result.reward);
+  for (const char* not_a_number : {"\xFF\x7F", "\xFF\xFF"}) {  // bfloat16, of either sign
+    std::fstream file(folder_ / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-2, std::ios::end);
+    file.write(not_a_number, 2);
+    file.close();
+    const Scorer scorer(options_for(folder_));
+    const DocumentReward result = scorer.score(document_of("Some text."));
+    EXPECT_EQ(result.error, "log_odds: chunk 0: expected finite logits, got nan");
+    EXPECT_FALSE(result.reward);
+  }
 }
 
 }  // namespace

@@ -116,6 +116,12 @@ TEST(Pretokenizer, TenMillionEqualCharactersTakeLinearTime) {
   }
 }
 
+// Tekken's first alternative takes all capitals and gives them back one by one, looking for a small letter.
+TEST(Pretokenizer, LongWordsMayTakeMoreStepsThanTheLeastLimit) {
+  const Pretokenizer pretokenizer(known_pattern("tekken"), "f");
+  EXPECT_EQ(ends_of(pretokenizer, std::string(60'000'000, 'A')), (Ends{60'000'000}));
+}
+
 TEST(Pretokenizer, ExplodingPatternIsAnErrorThatSaysWhere) {
   const Pretokenizer pretokenizer("(a+)+$", "tokenizer.json: pre_tokenizer");
   try {

@@ -174,6 +174,22 @@ TEST(PromptBuilder, EmptyTextHasNoTokens) {
   EXPECT_EQ(PromptBuilder(tokenizer, {}, kRoomy).build(document_of("", "context"), {}).error, "text: no tokens");
 }
 
+class RefusingTokenizer : public ByteTokenizer {
+ public:
+  [[nodiscard]] std::vector<TokenId> encode(std::string_view text) const override {
+    if (text.find("never") != std::string_view::npos) throw Error("tokenizer.json: too many steps");
+    return ByteTokenizer::encode(text);
+  }
+};
+
+TEST(PromptBuilder, TextThatTheTokenizerRefusesIsABadDocument) {
+  const RefusingTokenizer tokenizer;
+  const PromptBuilder builder(tokenizer, {}, kRoomy);
+  EXPECT_EQ(builder.build(document_of("never"), {}).error, "text: tokenizer.json: too many steps");
+  EXPECT_EQ(builder.build(document_of("a", "never"), {}).error, "text: tokenizer.json: too many steps");
+  EXPECT_EQ(builder.build(document_of("always"), {}).error, "");
+}
+
 TEST(PromptBuilder, RejectsOptionsOutOfRange) {
   const ByteTokenizer tokenizer;
   PromptOptions options = bytes_per_chunk(4);

@@ -189,6 +189,20 @@ TEST(ParseTokenizerJson, RefusesATokenThatIsThereTwice) {
   EXPECT_EQ(error_of(text), "tokenizer.json: model.vocab: a token is there twice, id 7");
 }
 
+TEST(ParseTokenizerJson, RefusesASecondModel) {
+  std::string text = small_file().dump();
+  text.insert(text.size() - 1, R"(,"model":{"type":"BPE"})");
+  EXPECT_EQ(error_of(text), "tokenizer.json: model: expected it once, got it twice");
+}
+
+// How long a text may be is up to who encodes: `transformers` sets both anew for each call.
+TEST(ParseTokenizerJson, PassesOverTruncationAndPadding) {
+  json file = small_file();
+  file["truncation"] = {{"direction", "Right"}, {"max_length", 1}, {"strategy", "LongestFirst"}, {"stride", 0}};
+  file["padding"] = {{"strategy", {{"Fixed", 20}}}, {"direction", "Right"}, {"pad_id", 0}, {"pad_token", "a"}};
+  EXPECT_EQ(error_of(file.dump()), "no error");
+}
+
 // Ids with gaps are read; an added token may not get the id of another.
 TEST(ParseTokenizerJson, TakesIdsWithGaps) {
   json file = small_file();
@@ -244,6 +258,16 @@ TEST_F(ReadConfigBosToken, GivesTheTokenIfItIsAskedFor) {
   EXPECT_EQ(read(R"({"add_bos_token": false, "bos_token": "<s>"})"), std::nullopt);
   EXPECT_EQ(read(R"({"bos_token": "<s>"})"), std::nullopt);
   EXPECT_EQ(read_config_bos_token(file_ / "missing"), std::nullopt);
+}
+
+TEST_F(ReadConfigBosToken, RefusesAFolder) {
+  std::filesystem::create_directory(file_);
+  try {
+    (void)read_config_bos_token(file_);
+    FAIL() << "expected an Error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.what(), file_.string() + ": expected a regular file");
+  }
 }
 
 TEST_F(ReadConfigBosToken, RefusesWhatIsMalformed) {

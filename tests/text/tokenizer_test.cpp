@@ -71,6 +71,11 @@ TEST_F(LoadTokenizer, SaysWhatItLookedFor) {
       "tokenizer.json: model.type: expected BPE, got \"Unigram\" (and there is no tokenizer.model to use instead)");
 }
 
+TEST_F(LoadTokenizer, RefusesAFolderForAFile) {
+  fs::create_directory(folder_ / "tokenizer.json");
+  EXPECT_EQ(error(), (folder_ / "tokenizer.json").string() + ": expected a regular file");
+}
+
 TEST_F(LoadTokenizer, TakesBosFromTheConfiguration) {
   copy(json_file_);
   EXPECT_EQ(load_tokenizer(folder_, {})->bos_id(), std::nullopt);

@@ -35,7 +35,7 @@ struct JsonMemberSelection {
 struct JsonLine {
   std::string error;                // `not JSON: <why> at byte N` (1-based); empty if the line is JSON
   JsonKind kind = JsonKind::kNull;  // of the whole line
-  std::vector<JsonMember> fields;    // the wanted ones, in the order in which their keys first appear; of duplicate keys
+  std::vector<JsonMember> fields;   // the wanted ones, in the order in which their keys first appear; of duplicate keys
                                     // the last value wins. Empty if the line is no object or no JSON
 
   // nullptr if there is none.

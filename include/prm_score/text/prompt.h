@@ -92,12 +92,15 @@ class PromptBuilder {
     bool spans = false;
     bool prompt_texts = false;
   };
-  // Time is linear in the document where the tokenizer's trunk is (tokenizer.h); memory is linear always.
+  // Throws nothing for a document: what the tokenizer throws for its texts becomes its `error`. Time is linear in the
+  // document where the tokenizer's trunk is (tokenizer.h); memory is linear always.
   [[nodiscard]] DocumentPrompts build(const Document& document, const Extras& extras) const;
 
  private:
   class SharedContext;
   class Prompter;
+
+  void build(const Document& document, const Extras& extras, DocumentPrompts& result) const;
 
   const Tokenizer& tokenizer_;
   PromptOptions options_;

@@ -44,7 +44,7 @@ struct TokenizerJson {
   std::vector<AddedToken> added_tokens;
   bool normalizes_to_nfc = false;
   std::vector<SplitRule> split_rules;  // applied one after the other, each to the pieces of the one before
-  std::optional<TokenId> bos_id;             // what the post-processor puts before the text
+  std::optional<TokenId> bos_id;       // what the post-processor puts before the text
 
   // The id of the added token or, failing that, the token of the model that is written `content` in the file.
   [[nodiscard]] std::optional<TokenId> token_id(std::string_view content) const;
