@@ -43,7 +43,7 @@ int run_to_exit_code(int argc, char** argv) {
 }  // namespace prm_score
 
 int main(int argc, char** argv) {
-  prm_score::wait_without_spinning(argv);
+  prm_score::shorten_thread_spinning(argv);
   prm_score::secure_standard_streams();
   return prm_score::run_to_exit_code(argc, argv);
 }

@@ -1,4 +1,4 @@
-"""How the program's threads wait: asleep, unless the user has said otherwise."""
+"""How long the program's threads spin: shortly, unless the user has said otherwise."""
 
 import pathlib
 import unittest
@@ -20,14 +20,14 @@ class ThreadWaitingTest(program.ProgramTest):
         self.assertEqual(process.returncode, 0)
         return found, name
 
-    def test_passive_by_default_and_still_called_by_its_name(self):
+    def test_short_by_default_and_still_called_by_its_name(self):
         found, name = self.environment_while_running()
-        self.assertIn(b"OMP_WAIT_POLICY=passive", found)
+        self.assertIn(b"GOMP_SPINCOUNT=1000", found)
         self.assertEqual(name, pathlib.Path(program.PROGRAM).name)
 
     def test_what_the_user_set_stays(self):
-        self.assertIn(b"OMP_WAIT_POLICY=active", self.environment_while_running(OMP_WAIT_POLICY="active")[0])
-        self.assertNotIn(b"OMP_WAIT_POLICY=passive", self.environment_while_running(GOMP_SPINCOUNT="10")[0])
+        self.assertNotIn(b"GOMP_SPINCOUNT=1000", self.environment_while_running(OMP_WAIT_POLICY="active")[0])
+        self.assertIn(b"GOMP_SPINCOUNT=10", self.environment_while_running(GOMP_SPINCOUNT="10")[0])
 
 
 if __name__ == "__main__":
