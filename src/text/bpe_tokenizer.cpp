@@ -70,7 +70,7 @@ std::string read_file(const std::filesystem::path& file) {
 
 }  // namespace
 
-BpeTokenizer::BpeTokenizer(std::string_view json, std::string file_name,
+BpeTokenizer::BpeTokenizer(std::string_view json, const std::string& file_name,
                            const std::optional<std::string>& config_bos_token, const TokenizerOptions& options)
     : BpeTokenizer(parse_tokenizer_json(json, file_name), json, file_name, config_bos_token, options) {}
 

@@ -22,7 +22,7 @@ class BpeTokenizer final : public Tokenizer {
  public:
   // `json`: the bytes of a tokenizer.json, `file_name` its name. `config_bos_token`: see read_config_bos_token; the
   // post-processor's goes before it. Throws UnsupportedTokenizer or Error as parse_tokenizer_json does.
-  BpeTokenizer(std::string_view json, std::string file_name, const std::optional<std::string>& config_bos_token,
+  BpeTokenizer(std::string_view json, const std::string& file_name, const std::optional<std::string>& config_bos_token,
                const TokenizerOptions& options);
 
   [[nodiscard]] std::vector<TokenId> encode(std::string_view text) const override;
