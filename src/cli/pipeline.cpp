@@ -15,9 +15,9 @@ Answer answer_line(const InputLine& line, const AnswerDocument& answer, JsonlWri
 
 }  // namespace
 
-RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWriter& writer,
-                    std::optional<int64_t> max_errors, const std::atomic<bool>& stop, RunCounts& counts) {
-  while (!stop) {
+RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWriter& writer, const RunLimits& limits,
+                    RunCounts& counts) {
+  while (!limits.stop) {
     const auto line = reader.next();
     counts.num_lines = reader.num_lines();
     if (!line) break;
@@ -31,10 +31,10 @@ RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWrit
       case Answer::kStopped:
         return RunEnd::kStopped;
     }
-    if (max_errors && counts.num_bad_rows >= *max_errors) return RunEnd::kMaxErrors;
+    if (limits.max_errors && counts.num_bad_rows >= *limits.max_errors) return RunEnd::kMaxErrors;
   }
   writer.finish();
-  return stop ? RunEnd::kStopped : RunEnd::kInput;
+  return limits.stop ? RunEnd::kStopped : RunEnd::kInput;
 }
 
 int exit_code(RunEnd end, const RunCounts& counts, bool errors_ok) {

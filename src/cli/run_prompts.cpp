@@ -33,7 +33,7 @@ int run_prompts(const Options& options, StopSignals& stop) {
     return Answer::kGood;
   };
   stop.finish_rows();
-  const RunEnd end = run_pipeline(reader, answer, writer, options.max_errors, stop.requested(), counts);
+  const RunEnd end = run_pipeline(reader, answer, writer, {options.max_errors, stop.requested()}, counts);
   return finish_run(end, counts, options, stop, start);
 }
 

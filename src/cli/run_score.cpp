@@ -84,7 +84,7 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
     return Answer::kGood;
   };
   stop.finish_rows();
-  const RunEnd end = run_pipeline(reader, answer, writer, options.max_errors, stop.requested(), metadata.counts);
+  const RunEnd end = run_pipeline(reader, answer, writer, {options.max_errors, stop.requested()}, metadata.counts);
   metadata.stopped_by = stop_reason(end, metadata.counts);
   return finish_run(end, metadata.counts, options, stop, start);
 }

@@ -94,7 +94,7 @@ fs::path hub_cache_folder() {
 fs::path find_in_hub_cache(const HubName& model, const fs::path& cache) {
   const fs::path folder = cache / ("models--" + model.organisation + "--" + model.name);
   const std::string hash = read_reference(folder / "refs" / model.revision);
-  const fs::path snapshot = folder / "snapshots" / (hash.empty() ? model.revision : hash);
+  fs::path snapshot = folder / "snapshots" / (hash.empty() ? model.revision : hash);
   if (is_folder(snapshot)) return snapshot;
   const std::string expected = hash.empty() ? "refs/" + model.revision : "snapshots/" + hash;
   throw Error(model.organisation + "/" + model.name + ": not in the hub cache: expected " +

@@ -10,7 +10,7 @@
 
 // Not in the header of 0.1.97, but in its library and later ones.
 namespace sentencepiece::logging {
-void SetMinLogLevel(int level);
+void SetMinLogLevel(int level);  // NOLINT(readability-identifier-naming): the library's own name
 }
 
 namespace prm_score {

@@ -16,7 +16,7 @@ std::string sha256_hex(std::string_view bytes) {
   }
   constexpr std::string_view kHexDigits = "0123456789abcdef";
   std::string hex;
-  hex.reserve(2 * num_bytes);
+  hex.reserve(size_t{2} * num_bytes);
   for (unsigned int i = 0; i < num_bytes; ++i) {
     hex.push_back(kHexDigits[digest[i] >> 4]);
     hex.push_back(kHexDigits[digest[i] & 15]);

@@ -50,8 +50,8 @@ class PipelineTest : public testing::Test {
     const int fd = open((folder_ / "out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     JsonlWriter writer(fd, "out");
     const auto end = run_pipeline(
-        reader, [&](const Document& document, JsonlWriter& rows) { return answer(document, rows); }, writer, max_errors,
-        stop_, counts_);
+        reader, [&](const Document& document, JsonlWriter& rows) { return answer(document, rows); }, writer,
+        {max_errors, stop_}, counts_);
     close(fd);
     return end;
   }
