@@ -51,7 +51,8 @@ at::Tensor CausalAttention::attend(int64_t /*layer_index*/, const at::Tensor& qu
 }
 
 at::Tensor self_attention(const at::Tensor& hidden, const at::Tensor& output_rows, int64_t layer_index,
-                          const LayerWeights& layer, const ModelConfig& config, const RowContext& context) {
+                          const LayerWeights& layer, const RowContext& context) {
+  const ModelConfig& config = *context.config;
   const auto [query, key, value] = project(hidden, output_rows, layer, config);
   const RotaryTable query_rotary = output_rows.defined() ? context.rotary.select(output_rows) : context.rotary;
   const at::Tensor attended = context.pattern->attend(

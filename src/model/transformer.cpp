@@ -87,7 +87,8 @@ at::Tensor Transformer::embed(std::span<const int32_t> input_ids) const {
 RowContext Transformer::sequence_context(int64_t num_tokens) const {
   const at::TensorOptions like = at::TensorOptions(options_.device).dtype(options_.dtype);
   return {.rotary = make_rotary_table(inverse_frequencies_, at::arange(num_tokens, at::kLong), like),
-          .pattern = &causal_attention_};
+          .pattern = &causal_attention_,
+          .config = &config_};
 }
 
 // [num_rows, hidden_size] -> [num_outputs, hidden_size]
@@ -95,7 +96,7 @@ at::Tensor Transformer::decoder_layer(at::Tensor hidden, const at::Tensor& outpu
                                       const RowContext& context) const {
   const LayerWeights& layer = weights_.layers[layer_index];
   const at::Tensor attention_input = rms_norm(hidden, layer.input_layernorm, config_.rms_norm_eps);
-  const at::Tensor attended = self_attention(attention_input, output_rows, layer_index, layer, config_, context);
+  const at::Tensor attended = self_attention(attention_input, output_rows, layer_index, layer, context);
   hidden = (output_rows.defined() ? hidden.index_select(0, output_rows) : hidden) + attended;
   return hidden + mlp(rms_norm(hidden, layer.post_attention_layernorm, config_.rms_norm_eps), layer);
 }

@@ -88,7 +88,7 @@ class WeightLoader {
     std::vector<int64_t> shape = parts[0].sizes().vec();
     shape[0] = 0;
     for (const auto& part : parts) shape[0] += part.size(0);
-    const at::Tensor whole = at::empty(shape, at::TensorOptions(options_.device).dtype(options_.dtype));
+    at::Tensor whole = at::empty(shape, at::TensorOptions(options_.device).dtype(options_.dtype));
     int64_t begin = 0;
     for (const auto& part : parts) {
       whole.narrow(0, begin, part.size(0)).copy_(part);

@@ -7,9 +7,9 @@
 namespace prm_score {
 namespace {
 
-constexpr size_t kShortWordBytes = 48;     // up to here a plain loop beats a heap
-constexpr size_t kBlockBytes = 32 * 1024;  // of a long word that are merged in one go: fits the level 2 cache
-constexpr size_t kSeamBytes = 2 * 1024;    // at the end of a part that are merged again with the next
+constexpr size_t kShortWordBytes = 48;             // up to here a plain loop beats a heap
+constexpr size_t kBlockBytes = size_t{32} * 1024;  // of a long word that are merged in one go: fits the level 2 cache
+constexpr size_t kSeamBytes = size_t{2} * 1024;    // at the end of a part that are merged again with the next
 
 uint64_t pair_key(TokenId left, TokenId right) {
   return (uint64_t{static_cast<uint32_t>(left)} << 32) | static_cast<uint32_t>(right);

@@ -15,6 +15,7 @@
 
 namespace prm_score {
 
+// NOLINTNEXTLINE(bugprone-exception-escape): nlohmann's move constructor asserts what cannot fail
 struct TokenizerFile {
   nlohmann::json fields;                                    // without `model.vocab` and `model.merges`
   bool has_vocab = false;                                   // `model.vocab` is there and an object

@@ -65,7 +65,9 @@ class SelfAttentionTest : public ::testing::Test {
     layer_.q_norm = at::randn({6});
     layer_.k_norm = at::randn({6});
     const at::Tensor frequencies = inverse_frequencies(config_.rope_parameters, config_.head_dim);
-    context_ = {.rotary = make_rotary_table(frequencies, at::arange(9, at::kLong), at::kFloat), .pattern = &pattern_};
+    context_ = {.rotary = make_rotary_table(frequencies, at::arange(9, at::kLong), at::kFloat),
+                .pattern = &pattern_,
+                .config = &config_};
   }
 
   ModelConfig config_;
@@ -76,8 +78,8 @@ class SelfAttentionTest : public ::testing::Test {
 
 TEST_F(SelfAttentionTest, ChosenRowsGetWhatTheyGetAmongAll) {
   const at::Tensor hidden = at::randn({9, 12});
-  const at::Tensor all = self_attention(hidden, {}, 0, layer_, config_, context_);
-  const at::Tensor last = self_attention(hidden, at::tensor({8}, at::kLong), 0, layer_, config_, context_);
+  const at::Tensor all = self_attention(hidden, {}, 0, layer_, context_);
+  const at::Tensor last = self_attention(hidden, at::tensor({8}, at::kLong), 0, layer_, context_);
   EXPECT_EQ(all.sizes(), (std::vector<int64_t>{9, 12}));
   EXPECT_TRUE(at::allclose(last, all.narrow(0, 8, 1), 1e-4, 1e-5));
 }
@@ -85,8 +87,8 @@ TEST_F(SelfAttentionTest, ChosenRowsGetWhatTheyGetAmongAll) {
 TEST_F(SelfAttentionTest, LaterRowsDoNotChangeEarlierOnes) {
   const at::Tensor hidden = at::randn({9, 12});
   const at::Tensor changed = at::cat({hidden.narrow(0, 0, 5), at::randn({4, 12})});
-  const at::Tensor before = self_attention(hidden, {}, 0, layer_, config_, context_);
-  const at::Tensor after = self_attention(changed, {}, 0, layer_, config_, context_);
+  const at::Tensor before = self_attention(hidden, {}, 0, layer_, context_);
+  const at::Tensor after = self_attention(changed, {}, 0, layer_, context_);
   EXPECT_TRUE(at::allclose(before.narrow(0, 0, 5), after.narrow(0, 0, 5), 1e-5, 1e-6));
   EXPECT_FALSE(at::allclose(before.narrow(0, 5, 4), after.narrow(0, 5, 4), 1e-2, 1e-2));
 }

@@ -35,12 +35,12 @@ class CausalAttention final : public AttentionPattern {
 struct RowContext {
   RotaryTable rotary;               // [num_rows]
   const AttentionPattern* pattern;  // not owned
+  const ModelConfig* config;        // not owned
 };
 
 // hidden [num_rows, hidden_size], after the input norm -> [num_outputs, hidden_size], before the residual.
 // `output_rows` [num_outputs]: the rows to compute queries for; undefined = all.
 [[nodiscard]] at::Tensor self_attention(const at::Tensor& hidden, const at::Tensor& output_rows, int64_t layer_index,
-                                        const LayerWeights& layer, const ModelConfig& config,
-                                        const RowContext& context);
+                                        const LayerWeights& layer, const RowContext& context);
 
 }  // namespace prm_score
