@@ -29,7 +29,8 @@ TEST(MappedFile, BytesStayWhereTheyAreWhenMoved) {
   MappedFile second = std::move(first);
   EXPECT_EQ(second.bytes().data(), address);
   EXPECT_EQ(second.text(), "abc");
-  EXPECT_TRUE(first.bytes().empty());  // NOLINT(bugprone-use-after-move): what a moved-from file holds is the claim
+  // What a moved-from file holds is the claim.
+  EXPECT_TRUE(first.bytes().empty());  // NOLINT(bugprone-use-after-move,clang-analyzer-cplusplus.Move)
 }
 
 TEST(MappedFile, FollowsSymlinksToRegularFiles) {
