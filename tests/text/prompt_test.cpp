@@ -240,17 +240,17 @@ std::vector<Document> golden_documents() {
 }
 
 void expect_golden(const DocumentPrompts& built, const nlohmann::json& expected) {
-  EXPECT_EQ(built.num_tokens, expected.at("num_tokens"));
-  EXPECT_EQ(built.chunks.size(), expected.at("num_chunks"));
+  EXPECT_EQ(built.num_tokens, expected.at("num_tokens").get<int64_t>());
+  EXPECT_EQ(built.chunks.size(), expected.at("num_chunks").get<size_t>());
   if (!expected.at("fits")) {
     EXPECT_NE(built.error, "");
     return;
   }
-  EXPECT_EQ(built.warnings.context_cut, expected.at("context_cut"));
+  EXPECT_EQ(built.warnings.context_cut, expected.at("context_cut").get<bool>());
   std::vector<int64_t> lengths;
   for (const Prompt& prompt : built.prompts) lengths.push_back(std::ssize(built.input_ids(prompt)));
   EXPECT_EQ(lengths, expected.at("lengths").get<std::vector<int64_t>>());
-  EXPECT_EQ(digest(built), expected.at("sha256"));
+  EXPECT_EQ(digest(built), expected.at("sha256").get<std::string>());
 }
 
 class PromptGolden : public testing::TestWithParam<std::string> {};

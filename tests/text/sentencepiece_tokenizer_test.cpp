@@ -96,9 +96,9 @@ INSTANTIATE_TEST_SUITE_P(Models, SentencePieceGolden, testing::Values("llama", "
                          [](const auto& model) { return model.param; });
 
 TEST_P(SentencePieceGolden, BelongToThisModel) {
-  EXPECT_EQ(tokenizer().file_sha256(), golden()["model_sha256"]);
+  EXPECT_EQ(tokenizer().file_sha256(), golden()["model_sha256"].get<std::string>());
   EXPECT_EQ(tokenizer().file_name(), "tokenizer.model");
-  EXPECT_EQ(tokenizer().vocab_size(), golden()["vocab_size"]);
+  EXPECT_EQ(tokenizer().vocab_size(), golden()["vocab_size"].get<int64_t>());
 }
 
 TEST_P(SentencePieceGolden, EncodeAndDecodeGiveTheReferencesIdsAndTexts) {
@@ -129,7 +129,7 @@ TEST_P(SentencePieceGolden, DecodePrefixesGivesTheReferencesTextOfEachPrefix) {
     std::vector<int64_t> positions(expected["prefixes"].size());
     for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int64_t>(i);
     const DecodedPrefixes decoded = tokenizer().decode_prefixes(ids, positions);
-    EXPECT_EQ(decoded.text, expected["decoded"]);
+    EXPECT_EQ(decoded.text, expected["decoded"].get<std::string>());
     for (size_t i = 0; i < positions.size(); ++i) {
       EXPECT_EQ(expand(decoded, decoded.prefixes[i]), expected["prefixes"][i]) << expected["ids"] << " up to " << i;
     }
@@ -343,7 +343,8 @@ TEST(SentencePieceTokenizer, LabelThatIsNoPieceSaysWhatItIs) {
 }
 
 TEST(SentencePieceTokenizer, BosOnlyIfTheConfigSaysSo) {
-  EXPECT_EQ(load_sentencepiece_tokenizer(kGolden / "llama", {})->bos_id(), goldens()["models"]["llama"]["bos_id"]);
+  EXPECT_EQ(load_sentencepiece_tokenizer(kGolden / "llama", {})->bos_id(),
+            goldens()["models"]["llama"]["bos_id"].get<TokenId>());
   EXPECT_EQ(load_sentencepiece_tokenizer(kGolden / "mistral", {})->bos_id(), std::nullopt);  // false
   EXPECT_EQ(load_sentencepiece_tokenizer(kGolden / "gemma", {})->bos_id(), std::nullopt);    // no such file
   EXPECT_EQ(load_sentencepiece_tokenizer(kGolden / "unigram", {})->bos_id(), std::nullopt);  // null
