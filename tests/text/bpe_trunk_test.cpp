@@ -62,7 +62,7 @@ size_t random_cut(const std::string& text, Random& random) {
 }
 
 std::string random_tail(Random& random) {
-  const std::string chunk = random_text(random);
+  std::string chunk = random_text(random);
   switch (random() % 4) {
     case 0:
       return chunk;

@@ -29,6 +29,7 @@ std::string utf8(std::initializer_list<char32_t> code_points) {
 template <typename Phrase>
 void expect_blocks_equal(const Json& expected_crcs, const Phrase& phrase) {
   const auto block_size = golden().at("block_size").get<char32_t>();
+  ASSERT_GT(block_size, 0u);
   for (char32_t begin = 0; begin <= kMaxCodePoint; begin += block_size) {
     uint32_t crc = 0;
     for (char32_t code_point = begin; code_point < begin + block_size; ++code_point) {
