@@ -24,6 +24,8 @@ readonly build_packages=(g++ cmake ninja-build pkg-config ca-certificates libpcr
   nlohmann-json3-dev libspdlog-dev libcli11-dev libssl-dev)
 # shellcheck disable=SC2034
 readonly test_packages=(libgtest-dev python3)
+# shellcheck disable=SC2034
+readonly translator_packages=(apertium apertium-eng-spa apertium-eng-cat)
 
 # ---- messages -------------------------------------------------------------------------------------------------------
 
@@ -104,15 +106,19 @@ ensure_venv() {
   touch "$deps_dir/venv/complete"
 }
 
-# Installs the pinned packages of a requirements file into the virtual environment, once per content of the file.
+# Installs the packages of requirements files into the virtual environment, once per content of the files.
 install_requirements() {
+  local wanted file
+  local -a arguments=()
   ensure_venv
-  if cmp -s "$1" "$deps_dir/venv/installed.txt"; then
-    say "all there: $1"
+  wanted=$(cat -- "$@")
+  if [[ $wanted == "$(cat "$deps_dir/venv/installed.txt" 2>/dev/null)" ]]; then
+    say "all there: $*"
     return
   fi
-  run "$venv_python" -m pip install --disable-pip-version-check -r "$1"
-  cp "$1" "$deps_dir/venv/installed.txt"
+  for file in "$@"; do arguments+=(-r "$file"); done
+  run "$venv_python" -m pip install --disable-pip-version-check "${arguments[@]}"
+  printf '%s\n' "$wanted" >"$deps_dir/venv/installed.txt"
 }
 
 # ---- libtorch -------------------------------------------------------------------------------------------------------

@@ -27,7 +27,10 @@ build_all() {
 
 step 'system packages' install_packages "${build_packages[@]}" "${test_packages[@]}"
 step 'libtorch' ensure_torch cpu
-[[ ${#labels[@]} -gt 0 ]] || step 'Python packages' install_requirements tests/requirements.txt
+if [[ ${#labels[@]} -eq 0 ]]; then
+  step 'translator' install_packages "${translator_packages[@]}"
+  step 'Python packages' install_requirements tests/requirements.txt scripts/train/requirements.txt
+fi
 step 'build' build_all
 say "== tests, after $SECONDS s"
 run exec ctest --test-dir build --parallel "$(nproc)" --output-on-failure --no-tests=error "${labels[@]}" "$@"

@@ -1,97 +1,226 @@
-"""Ways to make real text worse. Each takes text and gives damaged text of about the same length."""
+"""Ways to make real text worse, each with a strength between 0 and 1.
+
+A damage gives the new text and the ranges of it that were made worse. Strengths are comparable within a kind only; 0.5 is
+the middle one of each:
+
+    word_shuffle         the share of all words that change places among themselves
+    nearby_word_shuffle  the share of runs of 3 to 8 words whose words are shuffled
+    sentence_shuffle     the share of sentences that change places among themselves
+    char_noise           a fifth of it is the share of letters dropped, doubled, swapped or replaced
+    repetition           the share of the text that says again what stood just before
+    span_deletion        six tenths of it is the share of words left out, in runs of 1 to 6
+    splice               the share of sentences replaced, in runs of 1 to 3, by those of other texts
+"""
 
 from __future__ import annotations
 
 import random
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from corpus import SENTENCE_START
+SENTENCE_START = re.compile(r"(?:(?<=[.!?;:])|(?<=[.!?][\"')”’]))\s+(?=[\"'“‘(]?[A-Z])|\n{2,}|\n(?=- )")
+MARGIN = 40
+"""A change is felt around its place: this many characters before and after it count as made worse, too."""
 
-Damage = Callable[[random.Random, str], str]
+_WORDS = re.compile(r"\S+")
+_MAX_NOISE = 0.2
+_MAX_DELETED = 0.6
 
-_WORDS_AND_GAPS = re.compile(r"(\s+)")
-
-
-def _map_words(text: str, change: Callable[[list[str]], list[str]]) -> str:
-    """Replaces the words and leaves the white space between them where it was, as far as there are words for it."""
-    parts = _WORDS_AND_GAPS.split(text)
-    places = [i for i in range(0, len(parts), 2) if parts[i]]
-    words = change([parts[i] for i in places])
-    for place, word in zip(places, words):  # noqa: B905 - both may be the shorter
-        parts[place] = word
-    if len(words) < len(places):
-        return "".join(parts[: places[len(words)]]).rstrip()
-    return "".join(parts) + "".join(f" {word}" for word in words[len(places) :])
+Range = tuple[int, int]
 
 
-def shuffle_words(rng: random.Random, text: str) -> str:
-    """All words in random order."""
-    return _map_words(text, lambda words: rng.sample(words, len(words)))
+@dataclass(frozen=True)
+class Damaged:
+    """`rejected`: half-open code-point ranges of `text` in order, apart from each other."""
+
+    text: str
+    rejected: tuple[Range, ...]
 
 
-def shuffle_nearby_words(rng: random.Random, text: str) -> str:
-    """Words in random order within short runs."""
-
-    def change(words: list[str]) -> list[str]:
-        run = rng.randint(3, 8)
-        return [w for i in range(0, len(words), run) for w in rng.sample(words[i : i + run], len(words[i : i + run]))]
-
-    return _map_words(text, change)
+Damage = Callable[[random.Random, str, float], Damaged]
 
 
-def shuffle_sentences(rng: random.Random, text: str) -> str:
-    """Sentences in random order."""
-    sentences = SENTENCE_START.split(text)
-    return " ".join(rng.sample(sentences, len(sentences)))
+class _Writer:
+    """Puts the new text together and remembers which parts of it were changed."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+        self._changed: list[Range] = []
+
+    def __len__(self) -> int:
+        return self._length
+
+    def keep(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+
+    def change(self, text: str = "") -> None:
+        """With no text: something is missing here."""
+        begin = self._length
+        self.keep(text)
+        self._changed.append((begin, self._length))
+
+    def finish(self, margin: int = MARGIN) -> Damaged:
+        text = "".join(self._parts)
+        merged: list[Range] = []
+        for begin, end in self._changed:
+            begin, end = max(0, begin - margin), min(len(text), end + margin)
+            if merged and begin <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            elif begin < end:
+                merged.append((begin, end))
+        return Damaged(text, tuple(merged))
 
 
-def char_noise(rng: random.Random, text: str) -> str:
-    """Letters dropped, doubled, swapped or replaced, at a rate between 2 % and 15 %."""
-    rate = rng.uniform(0.02, 0.15)
-    chars = list(text)
-    for i, char in enumerate(chars):
+def split_sentences(text: str) -> tuple[list[str], list[str]]:
+    """Sentences (headings and list items, too) and the white space behind each of them."""
+    sentences, gaps, begin = [], [], 0
+    for match in SENTENCE_START.finditer(text):
+        sentences.append(text[begin : match.start()])
+        gaps.append(match.group())
+        begin = match.end()
+    return [*sentences, text[begin:]], [*gaps, ""]
+
+
+def _words_and_gaps(text: str) -> tuple[list[str], list[str]]:
+    """Words, and the white space before each of them; one more gap at the end."""
+    words, gaps, end = [], [], 0
+    for match in _WORDS.finditer(text):
+        gaps.append(text[end : match.start()])
+        words.append(match.group())
+        end = match.end()
+    return words, [*gaps, text[end:]]
+
+
+def _some(rng: random.Random, count: int, share: float, least: int = 1) -> list[int]:
+    """A random `share` of the numbers below `count`, in order; `least` if there are so many."""
+    chosen = max(min(least, count), round(count * share))
+    return sorted(rng.sample(range(count), min(count, chosen)))
+
+
+def _permute(rng: random.Random, places: Sequence[int], items: Sequence[str]) -> list[str]:
+    """The items at `places` change places in one random round, so that each of them moves."""
+    out, round_ = list(items), rng.sample(list(places), len(places))
+    for place, other in zip(round_, round_[1:] + round_[:1], strict=True):
+        out[place] = items[other]
+    return out
+
+
+def _write_changed(before: Sequence[str], after: Sequence[str], gaps: Sequence[str], gap_first: bool) -> Damaged:
+    writer = _Writer()
+    for old, new, gap in zip(before, after, gaps, strict=False):
+        if gap_first:
+            writer.keep(gap)
+        (writer.keep if old == new else writer.change)(new)
+        if not gap_first:
+            writer.keep(gap)
+    if gap_first:
+        writer.keep(gaps[-1])
+    return writer.finish()
+
+
+def shuffle_words(rng: random.Random, text: str, strength: float) -> Damaged:
+    words, gaps = _words_and_gaps(text)
+    after = _permute(rng, _some(rng, len(words), strength, least=2), words)
+    return _write_changed(words, after, gaps, gap_first=True)
+
+
+def shuffle_nearby_words(rng: random.Random, text: str, strength: float) -> Damaged:
+    words, gaps = _words_and_gaps(text)
+    after, begin = list(words), 0
+    while begin < len(words):
+        run = range(begin, min(len(words), begin + rng.randint(3, 8)))
+        if rng.random() < strength:
+            after[run.start : run.stop] = _permute(rng, run, words)[run.start : run.stop]
+        begin = run.stop
+    return _write_changed(words, after, gaps, gap_first=True)
+
+
+def shuffle_sentences(rng: random.Random, text: str, strength: float) -> Damaged:
+    sentences, gaps = split_sentences(text)
+    after = _permute(rng, _some(rng, len(sentences), strength, least=2), sentences)
+    return _write_changed(sentences, after, gaps, gap_first=False)
+
+
+def char_noise(rng: random.Random, text: str, strength: float) -> Damaged:
+    writer, rate, skip = _Writer(), strength * _MAX_NOISE, False
+    for i, char in enumerate(text):
+        if skip:
+            skip = False
+            continue
         if not char.isalpha() or rng.random() >= rate:
+            writer.keep(char)
             continue
         how = rng.randrange(4)
         if how == 0:
-            chars[i] = ""
+            writer.change()
         elif how == 1:
-            chars[i] = char * 2
-        elif how == 2 and i + 1 < len(chars):
-            chars[i], chars[i + 1] = chars[i + 1], char
+            writer.change(char * 2)
+        elif how == 2 and i + 1 < len(text):
+            writer.change(text[i + 1] + char)
+            skip = True
         else:
-            chars[i] = rng.choice(string.ascii_lowercase)
-    return "".join(chars)
+            writer.change(rng.choice(string.ascii_lowercase))
+    return writer.finish()
 
 
-def repeat_spans(rng: random.Random, text: str) -> str:
-    """A run of words said again and again in place of what followed it."""
+def repeat_spans(rng: random.Random, text: str, strength: float) -> Damaged:
+    """The result has the length of the text: what the repetitions displace falls off its end."""
+    words, gaps = _words_and_gaps(text)
+    writer, at, repeated = _Writer(), 0, 0
+    longest = max(1, min(25, len(words) // 4))
+    while at < len(words) and len(writer) < len(text):
+        run = min(rng.randint(1, longest), len(words) - at)
+        for i in range(at, at + run):
+            writer.keep(gaps[i] + words[i])
+        at += run
+        # Repetitions so far are kept at their share of what is written.
+        while repeated + run <= strength * (len(writer) / max(1, len(text)) * len(words)) and len(writer) < len(text):
+            writer.change("".join((gap or " ") + word for gap, word in zip(gaps[at - run : at], words[at - run : at])))
+            repeated += run
+    return writer.finish()
 
-    def change(words: list[str]) -> list[str]:
-        out: list[str] = []
-        while len(out) < len(words):
-            out += words[len(out) : len(out) + rng.randint(0, 12)]
-            span = words[len(out) : len(out) + rng.choice([1, 2, 3, 5, 8, 13])]
-            out += span * rng.randint(2, 6)
-        return out[: len(words)]
 
-    return _map_words(text, change)
+def delete_spans(rng: random.Random, text: str, strength: float) -> Damaged:
+    words, gaps = _words_and_gaps(text)
+    share, writer, at = strength * _MAX_DELETED, _Writer(), 0
+    while at < len(words):
+        gone = rng.randint(1, 6)
+        kept = max(1, round(gone * (1 - share) / max(share, 1e-6) * rng.uniform(0.5, 1.5)))
+        for i in range(at, min(len(words), at + kept)):
+            writer.keep(gaps[i] + words[i])
+        at += kept
+        if at < len(words):
+            writer.change()
+        at += gone
+    return writer.finish()
 
 
-def delete_spans(rng: random.Random, text: str) -> str:
-    """Runs of one to four words left out, every few words."""
-
-    def change(words: list[str]) -> list[str]:
-        kept, i = [], 0
-        while i < len(words):
-            keep = rng.randint(2, 9)
-            kept += words[i : i + keep]
-            i += keep + rng.randint(1, 4)
-        return kept
-
-    return _map_words(text, change)
+def splice(rng: random.Random, text: str, strength: float, others: Sequence[str]) -> Damaged:
+    """Each run that is put in comes from another place of one of `others` (at least one text, not empty)."""
+    sentences, gaps = split_sentences(text)
+    replaced = set(_some(rng, len(sentences), strength))
+    foreign = [[s for s in split_sentences(other)[0] if s.strip()] for other in others]
+    foreign = [s for s in foreign if s]
+    if not foreign:
+        raise ValueError("splice: expected at least one other text with words in it, found none")
+    writer, run, at = _Writer(), 0, 0
+    source: list[str] = []
+    for i, (sentence, gap) in enumerate(zip(sentences, gaps, strict=True)):
+        if i not in replaced:
+            writer.keep(sentence + gap)
+            run = 0
+            continue
+        if run == 0:
+            source = rng.choice(foreign)
+            run, at = rng.randint(1, 3), rng.randrange(len(source))
+        writer.change(source[at % len(source)])
+        writer.keep(gap)
+        run, at = run - 1, at + 1
+    return writer.finish(margin=0)
 
 
 DAMAGES: dict[str, Damage] = {
@@ -102,28 +231,11 @@ DAMAGES: dict[str, Damage] = {
     "repetition": repeat_spans,
     "span_deletion": delete_spans,
 }
-"""Damages of one text alone. `splice_texts` is the one that needs another text, too."""
+"""Damages of one text alone; `splice` needs other texts, too."""
+SPLICE = "splice"
+CORRUPTIONS = (*DAMAGES, SPLICE)
 
 
-def splice_texts(rng: random.Random, texts: list[str]) -> str:
-    """Runs of 25 to 60 words from each of the texts in turn, up to the length of the first."""
-    words = [text.split() for text in texts]
-    at, out = [0] * len(words), []
-    while all(at[i] < len(words[i]) for i in range(len(words))):
-        for i, source in enumerate(words):
-            run = rng.randint(25, 60)
-            out += source[at[i] : at[i] + run]
-            at[i] += run
-    return " ".join(out[: len(words[0])])
-
-
-def rewrap(rng: random.Random, text: str) -> str:
-    """The same words in lines of a random width or in short paragraphs: no damage, only another layout."""
-    if rng.random() < 0.5:
-        return SENTENCE_START.sub(lambda m: "\n\n" if rng.random() < 0.4 else m.group(), text)
-    width, column, out = rng.randint(50, 90), 0, []
-    for word in text.split():
-        gap = "" if not out else "\n" if column + len(word) >= width else " "
-        column = len(word) if gap != " " else column + 1 + len(word)
-        out.append(gap + word)
-    return "".join(out)
+def corrupt(kind: str, rng: random.Random, text: str, strength: float, others: Sequence[str]) -> Damaged:
+    """One of CORRUPTIONS; `others` serve the splice."""
+    return splice(rng, text, strength, others) if kind == SPLICE else DAMAGES[kind](rng, text, strength)

@@ -1,142 +1,233 @@
-"""Scores held-out documents with a judge and prints what it can tell apart, as JSON.
+"""How good is a judge on held-out documents? Scores them with prm-score and reports what it can tell apart.
 
-Per kind of damage: `pair_accuracy` = share of documents whose real version has the higher reward (mean log_odds of its
-chunks); `chunk_auc` = chance that a random chunk of real documents has a higher log_odds than a random damaged one. Per
-kind and place in the document (`by_position`): mean log_odds of the chunks, which shows whether long contexts confuse
-the judge.
+Reads files of make_data.py: versions of documents, one real and the others made worse. Writes results.json and plots
+to the folder --out, and a table to standard output. Results are given for each file, and in it for each source.
+
+  pair accuracy  Share of pairs in which the real version has a higher reward than a damaged one of the same document;
+                 ties count half. Only documents whose real version has --min-chunks chunks, only damage of whole
+                 documents. The interval is Wilson's, as if pairs were independent; those of one document are not quite.
+  AUC of chunks  Chance that a chosen chunk of a real version has higher log-odds than a rejected one. A chunk is chosen
+                 if all of it lies in "chosen" ranges, rejected if at least half of it lies in "rejected" ones.
+  calibration    sigmoid(log-odds) against these labels, of all labelled chunks: expected calibration error over 15 bins
+                 of equal mass, and Brier score. "balanced": both labels have the same weight in all; "unweighted": as
+                 the chunks come, so that it depends on the share of real ones.
+  drift          Total change of real chunks' log-odds along a line fitted to them, over the chunk positions that at
+                 least 10 documents reach, divided by the standard deviation of real chunks' log-odds.
+  length bias    Spearman's correlation of real versions' reward and their number of chunks.
+
+All but pair accuracy take documents of any length. A version that prm-score cannot score (its row is an error) is left
+out, with all pairs of its document if it is the real one; it is listed under "failed_versions", and the exit code is 3.
+
+Targets: a JSON object such as {"pair_accuracy/sampled": 0.97, "heldout:drift": 0.1}. The metrics:
+
+  pair_accuracy/KIND|overall  pair_accuracy/KIND/strength|temperature/BUCKET  chunk_auc/KIND|overall      at least
+  drift  length_bias  ece/balanced|unweighted  brier/balanced|unweighted                at most, whatever the sign
+
+"source/NAME/" before pair_accuracy (without BUCKET), chunk_auc, drift or length_bias: of one source. "FILE NAME:"
+before all that: of one file; else every file that has such a metric has to reach it. What no file has is missed.
+
+Exit codes: 0 done; 1 stopped by an error, or a target is missed and --fail-below is given; 2 wrong usage; 3 done, but
+some versions could not be scored.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections import defaultdict
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
+from typing import Any
 
-import torch
-from make_data import REAL
-from prompt import CHUNK_SIZE, chunk_starts, encode, label_ids
-from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, PreTrainedModel
-from tree import ATTENTION_NAME, Judged, build_tree, prompt_ids, tree_log_odds
+import evaluation_plots
+from evaluation_input import InputError, Version, read_versions
+from evaluation_report import Json, Settings, check_targets, group_report, read_targets, rounded, table, to_json
+from scorer_process import (
+    ScorerError,
+    ScorerOptions,
+    ScorerRun,
+    find_program,
+    program_version,
+    score,
+    sha256_of,
+)
 
-POSITION_BUCKET = 1024
-Chunks = list[float]
+RESULTS = "results.json"
+GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
-
-class Judge:
-    """A checkpoint in float32, and its score of a document by one pass over all chunks, or by one pass per prompt."""
-
-    def __init__(self, checkpoint: Path) -> None:
-        self.tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
-        self.labels = label_ids(self.tokenizer)
-        self._checkpoint = checkpoint
-        self._model = self._load(attn_implementation=ATTENTION_NAME)
-        self._oracle = self._load()
-
-    def _load(self, **options: str) -> PreTrainedModel:
-        return AutoModelForCausalLM.from_pretrained(self._checkpoint, dtype=torch.float32, **options).eval()
-
-    def _judged(self, text: str) -> tuple[list[int], list[Judged]]:
-        ids = encode(self.tokenizer, text)
-        return ids, [Judged(start, ids[start : start + CHUNK_SIZE]) for start in chunk_starts(len(ids))]
-
-    def log_odds(self, text: str) -> Chunks:
-        return self.chunk_log_odds(*self._judged(text))
-
-    @torch.inference_mode()
-    def chunk_log_odds(self, ids: list[int], judged: list[Judged]) -> Chunks:
-        return tree_log_odds(self._model, build_tree(self.tokenizer, ids, judged), self.labels).tolist()
-
-    @torch.inference_mode()
-    def oracle_log_odds(self, text: str) -> Chunks:
-        """As plain transformers gives it: each prompt on its own."""
-        chosen, rejected = self.labels
-        ids, judged = self._judged(text)
-        logits = [self._oracle(torch.tensor([prompt_ids(self.tokenizer, ids, j)])).logits[0, -1] for j in judged]
-        return [(x[chosen] - x[rejected]).item() for x in logits]
+OTHER_OPTIONS = (
+    *("model", "threads", "text-field", "id-field", "context-field", "keep", "keep-all", "limit", "max-line-bytes"),
+    *("spans", "metadata", "max-errors", "errors-ok", "progress", "log-level"),
+)
+"""Of prm-score: they are said elsewhere, or do not move the score. A new option is taken for one that does."""
 
 
-def auc(better: Chunks, worse: Chunks) -> float:
-    """Chance that a value of `better` is above one of `worse`, by ranks; ties count half."""
-    values = torch.tensor(better + worse, dtype=torch.float64)
-    _, inverse, counts = values.unique(return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum(0) - (counts - 1) / 2)[inverse]
-    n, m = len(better), len(worse)
-    return ((ranks[:n].sum() - n * (n + 1) / 2) / (n * m)).item()
+def numbers(text: str) -> tuple[float, ...]:
+    """Ascending numbers, for argparse."""
+    values = tuple(float(part) for part in text.split(","))
+    if len(values) < 2 or any(a >= b for a, b in pairwise(values)):
+        raise ValueError
+    return values
 
 
-def read_lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def positive(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise ValueError
+    return value
 
 
-def evaluate_documents(judge: Judge, rows: list[dict]) -> dict[str, object]:
-    by_kind: dict[str, dict[str, Chunks]] = defaultdict(dict)
-    for row in rows:
-        by_kind[row["kind"]][row["document"]] = judge.log_odds(row["text"])
-    real = by_kind[REAL]
-    kinds: dict[str, object] = {}
-    for kind, documents in by_kind.items():
-        chunks = [x for log_odds in documents.values() for x in log_odds]
-        positions = defaultdict(list)
-        for log_odds in documents.values():
-            for i, value in enumerate(log_odds):
-                positions[i * CHUNK_SIZE // POSITION_BUCKET * POSITION_BUCKET].append(value)
-        result = {
-            "documents": len(documents),
-            "mean_log_odds": round(fmean(chunks), 3),
-            "by_position": {str(place): round(fmean(values), 3) for place, values in sorted(positions.items())},
-        }
-        if kind != REAL:
-            pairs = [fmean(real[name]) > fmean(log_odds) for name, log_odds in documents.items()]
-            result["pair_accuracy"] = round(fmean(pairs), 4)
-            result["chunk_auc"] = round(auc([x for log_odds in real.values() for x in log_odds], chunks), 4)
-        kinds[kind] = result
-    return kinds
-
-
-def evaluate_examples(judge: Judge, examples: list[dict]) -> dict[str, object]:
-    """Of the real and the rejected chunk after the same real context: how often is the real one above?"""
-    right: dict[str, list[bool]] = defaultdict(list)
-    for example in examples:
-        if example["flavour"] != "real":
-            continue
-        judged = [Judged(start, ids) for start, ids, _, _ in example["judged"]]
-        log_odds = judge.chunk_log_odds(example["ids"], judged)
-        real = {j[0]: x for j, x in zip(example["judged"], log_odds, strict=True) if j[3] == REAL}
-        for (start, _, _, kind), value in zip(example["judged"], log_odds, strict=True):
-            if kind != REAL:
-                right[kind].append(real[start] > value)
-    return {kind: {"pairs": len(r), "pair_accuracy": round(fmean(r), 4)} for kind, r in sorted(right.items())}
-
-
-def main() -> None:
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--judge", type=Path, required=True, help="checkpoint folder")
-    parser.add_argument("--documents", type=Path, nargs="+", default=[], help="files of make_heldout.py")
-    parser.add_argument("--examples", type=Path, help="file of make_data.py --held-out")
-    parser.add_argument("--oracle", type=int, default=0, help="documents to score again, prompt by prompt (default: 0)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    parser.add_argument(
+        "files", type=Path, nargs="*", metavar="FILE", help="JSON lines; named by its name without ending"
+    )
+    parser.add_argument("--group", action="append", default=[], metavar="NAME=FILE", help="a file under another name")
+    parser.add_argument("--judge", type=Path, required=True, metavar="FOLDER", help="checkpoint folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where results.json and plots go")
+    parser.add_argument(
+        "--prm-score", type=Path, metavar="PATH", help="default: build/prm-score, else prm-score on the PATH"
+    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="passed to prm-score")
+    parser.add_argument("--device", metavar="DEVICE", help="passed to prm-score")
+    parser.add_argument("--dtype", metavar="DTYPE", help="passed to prm-score")
+    default = Settings()
+    parser.add_argument(
+        "--min-chunks", type=positive, default=default.min_chunks, metavar="N", help="for pairs (default: %(default)s)"
+    )
+    for name, edges in (("strength", default.strength_edges), ("temperature", default.temperature_edges)):
+        shown = ",".join(f"{edge:g}" for edge in edges)
+        parser.add_argument(
+            f"--{name}-edges",
+            type=numbers,
+            default=edges,
+            metavar="X,..",
+            help=f"borders of the buckets if a kind has more than 8 values (default: {shown})",
+        )
+    parser.add_argument("--plot-format", choices=("svg", "png"), default="svg", help="default: %(default)s")
+    parser.add_argument(
+        "--targets", type=Path, metavar="FILE", help="JSON object of metrics and what they should reach"
+    )
+    parser.add_argument("--fail-below", action="store_true", help="exit code 1 if a target is missed")
+    args = parser.parse_args(argv)
+    if args.fail_below and args.targets is None:
+        parser.error("--fail-below needs --targets")
+    return parser, args
 
-    judge = Judge(args.judge)
-    report: dict[str, object] = {}
-    for path in args.documents:
-        rows = read_lines(path)
-        report[path.name] = evaluate_documents(judge, rows)
-        if args.oracle:
-            checked = [row["text"] for row in rows[:: max(1, len(rows) // args.oracle)][: args.oracle]]
-            report[path.name]["max_difference_to_oracle"] = max(
-                abs(a - b)
-                for text in checked
-                for a, b in zip(judge.log_odds(text), judge.oracle_log_odds(text), strict=True)
+
+def named_files(parser: argparse.ArgumentParser, args: argparse.Namespace) -> dict[str, Path]:
+    named = [(path.name.removesuffix(".jsonl"), path) for path in args.files]
+    for text in args.group:
+        name, equals, path = text.partition("=")
+        if not equals or not path:
+            parser.error(f"--group: expected NAME=FILE, found {text!r}")
+        named.append((name, Path(path)))
+    if not named:
+        parser.error("no file is given")
+    files: dict[str, Path] = {}
+    for name, path in named:
+        if not GROUP_NAME.fullmatch(name):
+            parser.error(f"{path}: {name!r} cannot be the name of a plot; give another one with --group NAME=FILE")
+        if name in files:
+            parser.error(
+                f"{files[name]} and {path} are both named {name!r}; give one another name with --group NAME=FILE"
             )
-    if args.examples:
-        report["chunks_after_the_same_context"] = evaluate_examples(judge, read_lines(args.examples))
-    print(json.dumps(report, indent=2))
+        files[name] = path
+    return files
+
+
+def judge_identity(judge: Path) -> Json:
+    """Hashes of the weights, whether in one file or in several."""
+    weights = sorted(judge.glob("*.safetensors"))
+    return {"folder": str(judge), "sha256": {path.name: sha256_of(path) for path in weights}}
+
+
+def identity(args: argparse.Namespace, files: Json, version: str, judge: Json, run: ScorerRun) -> Json:
+    """What the numbers depend on; nothing that differs between two runs of the same."""
+    metadata: dict[str, Any] = run.metadata
+    hashes = {name: metadata[name]["sha256"] for name in ("tokenizer", "template")}
+    settings = {name: value for name, value in metadata["options"].items() if name not in OTHER_OPTIONS}
+    return {
+        "judge": judge | hashes,
+        "prm_score": {"version": version.splitlines(), "options": settings, "engine": metadata["engine"]},
+        "files": files,
+        "options": asdict(evaluation_settings(args)),
+        "counts": {name: metadata["counts"][name] for name in ("scored_rows", "bad_rows", "tokens", "chunks")},
+        "warnings": metadata["counts"]["warnings"],
+    }
+
+
+def evaluation_settings(args: argparse.Namespace) -> Settings:
+    return Settings(args.min_chunks, args.strength_edges, args.temperature_edges)
+
+
+def check_long_enough(groups: dict[str, list[Version]], reports: Json, min_chunks: int) -> None:
+    """At least one document has to count; a file without one is only mentioned."""
+    for name, report in reports.items():
+        if not report["documents"]:
+            failed = report["failed_versions"]
+            said = (
+                f"; {len(failed)} of {len(groups[name])} versions failed, first: {failed[0]['error']}" if failed else ""
+            )
+            short = report["short_documents"]
+            message = f"{name}: no document of at least {min_chunks} chunks (--min-chunks) among {short}{said}"
+            if all(not r["documents"] for r in reports.values()):
+                raise InputError(message)
+            print(f"evaluate_judge: {message}", file=sys.stderr)
+
+
+def write_all(folder: Path, results: Json, plot_format: str) -> None:
+    """Everything is drawn under other names first, so that no file is ever half-written; results.json comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
+        names = evaluation_plots.draw_all(results["files"], Path(scratch), plot_format)
+        results["plots"] = names
+        (Path(scratch) / RESULTS).write_text(to_json(results) + "\n", encoding="utf-8")
+        for name in [*names, RESULTS]:
+            os.replace(Path(scratch) / name, folder / name)
+
+
+def evaluate(args: argparse.Namespace, files: dict[str, Path]) -> int:
+    groups = {name: read_versions(path) for name, path in files.items()}
+    targets = read_targets(args.targets, files) if args.targets else []
+    program = find_program(args.prm_score)
+    version = program_version(program)
+    judge = judge_identity(args.judge)
+    hashes = {name: {"file": str(path), "sha256": sha256_of(path)} for name, path in files.items()}
+    texts = [(v.id, v.text) for versions in groups.values() for v in versions]
+    run = score(program, args.judge, texts, ScorerOptions(args.threads, args.device, args.dtype))
+
+    rows = iter(run.rows)
+    settings = evaluation_settings(args)
+    reports = {
+        name: group_report(versions, [next(rows) for _ in versions], settings) for name, versions in groups.items()
+    }
+    check_long_enough(groups, reports, args.min_chunks)
+    checked = check_targets(targets, reports)
+    results = rounded({"run": identity(args, hashes, version, judge, run), "targets": checked, "files": reports})
+    write_all(args.out, results, args.plot_format)
+
+    print(table(reports, checked, args.min_chunks))
+    for name, report in reports.items():
+        for failed in report["failed_versions"]:
+            print(f"evaluate_judge: {name}: {failed['id']}: not scored: {failed['error']}", file=sys.stderr)
+    if args.fail_below and not all(target["reached"] for target in checked):
+        return 1
+    return 3 if any(report["failed_versions"] for report in reports.values()) else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser, args = parse_arguments(argv)
+    files = named_files(parser, args)
+    try:
+        return evaluate(args, files)
+    except (InputError, ScorerError, OSError) as error:
+        print(f"evaluate_judge: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,46 +4,25 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import time
 from pathlib import Path
 
 import torch
-from corpus import DEFAULT_CORPUS, Source, training_sources
+from documents import Document, read_documents
+from fresh_model import END_OF_TEXT, add_size_options, fresh_model
 from prompt import encode
 from schedule import build_optimizer, set_learning_rate
 from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
-from train_tokenizer import END_OF_TEXT
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from tree import plain_tree
 
-MAX_POSITIONS = 4096
-
-
-def build_model(args: argparse.Namespace, tokenizer: Tokenizer) -> Qwen2ForCausalLM:
-    config = Qwen2Config(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=args.hidden_size,
-        intermediate_size=args.intermediate_size,
-        num_hidden_layers=args.num_hidden_layers,
-        num_attention_heads=args.num_attention_heads,
-        num_key_value_heads=args.num_key_value_heads,
-        max_position_embeddings=MAX_POSITIONS,
-        rms_norm_eps=1e-6,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.token_to_id(END_OF_TEXT),
-        eos_token_id=tokenizer.token_to_id(END_OF_TEXT),
-        pad_token_id=tokenizer.token_to_id(END_OF_TEXT),
-        use_cache=False,
-    )
-    return Qwen2ForCausalLM(config)
-
-
-def training_stream(tokenizer: Tokenizer, sources: list[Source]) -> torch.Tensor:
+def training_stream(tokenizer: Tokenizer, documents: list[Document]) -> torch.Tensor:
     """All documents as one row of ids, `<|endoftext|>` in front of each."""
     end = tokenizer.token_to_id(END_OF_TEXT)
     ids: list[int] = []
-    for source in sources:
-        ids += [end, *encode(tokenizer, source.text)]
+    for document in documents:
+        ids += [end, *encode(tokenizer, document.text)]
     return torch.tensor(ids)
 
 
@@ -60,14 +39,9 @@ def epochs_of_windows(stream: torch.Tensor, window: int, num_tokens: int, rng: r
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--corpus", type=Path, default=DEFAULT_CORPUS, help="folder with sotu/*.txt and moby-dick.txt")
+    parser.add_argument("documents", type=Path, nargs="+", help="JSON lines with a text field, *.txt files, or folders")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder with tokenizer.json")
     parser.add_argument("--out", type=Path, required=True, help="folder for the base checkpoint")
-    parser.add_argument("--hidden-size", type=int, default=256, help="width of the model")
-    parser.add_argument("--intermediate-size", type=int, default=704, help="width of the MLP")
-    parser.add_argument("--num-hidden-layers", type=int, default=4, help="number of layers")
-    parser.add_argument("--num-attention-heads", type=int, default=4, help="query heads")
-    parser.add_argument("--num-key-value-heads", type=int, default=2, help="key and value heads")
     parser.add_argument("--train-tokens", type=int, default=4_000_000, help="tokens to train on, passes included")
     parser.add_argument("--window", type=int, default=512, help="tokens of one training sequence")
     parser.add_argument("--batch", type=int, default=8, help="sequences of one step")
@@ -75,25 +49,29 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and order")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--log-every", type=int, default=50, help="steps between two lines of log")
+    add_size_options(parser)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     rng = random.Random(args.seed)
 
+    documents = read_documents(args.documents)
+    rng.shuffle(documents)
     tokenizer = Tokenizer.from_file(str(args.tokenizer / "tokenizer.json"))
-    model = build_model(args, tokenizer)
+    model = fresh_model(args.tokenizer, args)
     optimizer = build_optimizer(model, args.learning_rate)
-    stream = training_stream(tokenizer, training_sources(args.corpus))
+    stream = training_stream(tokenizer, documents)
     windows = epochs_of_windows(stream, args.window, args.train_tokens, rng)
     num_steps = len(windows) // args.batch
     print(f"{model.num_parameters():,} parameters, {len(stream):,} tokens of text, {num_steps} steps", flush=True)
 
+    tree = plain_tree(args.window)
     began, losses = time.monotonic(), []
     for step in range(num_steps):
         set_learning_rate(optimizer, args.learning_rate, step, num_steps)
         rows = torch.stack(windows[step * args.batch : (step + 1) * args.batch])
         with torch.autocast("cpu", torch.bfloat16):
-            logits = model(input_ids=rows[:, :-1]).logits
+            logits = model(input_ids=rows[:, :-1], tree=tree).logits
         loss = cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -106,6 +84,8 @@ def main() -> None:
             losses = []
 
     model.save_pretrained(args.out)
+    for name in ("tokenizer.json", "tokenizer_config.json"):  # so that the folder is a whole checkpoint
+        shutil.copyfile(args.tokenizer / name, args.out / name)
 
 
 if __name__ == "__main__":

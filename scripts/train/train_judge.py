@@ -1,8 +1,12 @@
-"""Trains the judge: the base model's body with a head of two letters, on whole documents with all their chunks at once.
+"""Trains a judge: a causal language model that answers A (real) or B (made worse) at the end of a judgement prompt.
 
-The loss is the logistic loss of log_odds = logit(A) - logit(B) at the last position of each prompt, that is the cross
-entropy over the pair of letters. A second, equal term asks the same question at every token of the chunk: the label of a
-whole chunk alone is too thin a signal for a small model to find out, in a few thousand chunks, which tokens gave it away.
+The loss is the cross entropy over the two letters at the last position of each prompt. All prompts of a document run in one
+pass that computes their common context once (--no-shared-context: each prompt by itself, for architectures whose attention
+cannot be replaced). A small model learns better with --token-loss, which asks the same question at every token of the chunk.
+
+The start is a Hugging Face checkpoint (--base), or a fresh small Qwen2 with a given tokenizer (--fresh). OUT becomes a
+Hugging Face folder whose head keeps the letters' rows only. A run that was interrupted goes on where its last saved state
+was when it is started again. The same seed on the same machine gives the same file.
 """
 
 from __future__ import annotations
@@ -10,159 +14,302 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
+import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
+import numpy as np
 import torch
-from prompt import TEMPLATE_HEAD, encode, label_ids
-from safetensors.torch import save_file
+from checkpoint import letter_ids, keep_letters, open_judge, save_judge
+from documents import InputError
+from evaluation_metrics import auc
+from examples import Example, ExampleFile
+from fresh_model import add_size_options, fresh_model
 from schedule import build_optimizer, set_learning_rate
-from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
-from transformers import AutoModelForCausalLM, PreTrainedModel
-from tree import ATTENTION_NAME, Judged, Tree, build_tree, row_log_odds
+from tqdm import tqdm
+from transformers import PreTrainedModel
+from tree import Tree, build_trees, log_odds_of, row_log_odds
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+STATE_FILE = "train_state.pt"
+TREE_TOLERANCE = 1e-3
+"""Of the log_odds of a shared pass against a pass of its own, in float32, before training starts."""
 
 
-LONG_TOKENS = 1100
+@dataclass
+class Answers:
+    """What a pass says of some examples: log_odds [chunks], and per chunk its loss with the token loss in it."""
+
+    log_odds: torch.Tensor
+    losses: torch.Tensor
+    labels: torch.Tensor
+    kinds: list[str]
 
 
-def judge_from_base(base: Path, labels: tuple[int, int], attention: str = ATTENTION_NAME) -> PreTrainedModel:
-    """The base model with an untied head, zero but for the two letters' rows; a checkpoint with such a head keeps it."""
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation=attention)
-    if not model.config.tie_word_embeddings:
-        return model
-    model.config.tie_word_embeddings = False
-    head = torch.zeros_like(model.lm_head.weight)
-    # A small start, opposite for the two letters: with zeros the body would learn nothing at first.
-    direction = torch.randn(head.shape[1]) * 0.02
-    head[labels[0]], head[labels[1]] = direction, -direction
-    model.lm_head.weight = torch.nn.Parameter(head)
-    return model
+class Judge:
+    """Model, letters and how to run it."""
+
+    def __init__(self, model: PreTrainedModel, letters: tuple[int, int], args: argparse.Namespace) -> None:
+        self.model = model
+        self.letters = letters
+        self.device = torch.device(args.device)
+        self._shared_context = not args.no_shared_context
+        self._bfloat16 = args.compute_dtype == "bfloat16"
+        self._token_loss = args.token_loss
+        self._max_rows = args.max_rows
+
+    def passes(self, examples: Sequence[Example]) -> Iterator[Answers]:
+        """The examples of a document in as few passes as --max-rows allows."""
+        prompts = [example.input_ids for example in examples]
+        if not self._shared_context:
+            for example in examples:
+                yield self._answers([example], *self._run_alone(example.input_ids))
+            return
+        for tree in build_trees(prompts, self._max_rows):
+            tree = tree.to(self.device)
+            with self._precision():
+                rows = row_log_odds(self.model, tree, self.letters).float()
+            branches = [rows[b : e + 1] for b, e in zip(tree.first_rows.tolist(), tree.last_rows.tolist(), strict=True)]
+            yield self._answers([examples[i] for i in tree.prompts], rows[tree.last_rows], branches)
+
+    def _precision(self) -> torch.autocast | nullcontext[None]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self._bfloat16 else nullcontext()
+
+    def _run_alone(self, prompt: np.ndarray) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        input_ids = torch.from_numpy(prompt.astype(np.int64))[None].to(self.device)
+        with self._precision():
+            hidden = self.model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
+        rows = log_odds_of(self.model, hidden[0], self.letters).float()
+        return rows[-1:], [rows[-BRANCH_ROWS:]]
+
+    def _answers(self, examples: list[Example], log_odds: torch.Tensor, branches: list[torch.Tensor]) -> Answers:
+        labels = torch.tensor([float(example.label) for example in examples], device=log_odds.device)
+        losses = binary_cross_entropy_with_logits(log_odds, labels, reduction="none")
+        if self._token_loss:
+            dense = [
+                binary_cross_entropy_with_logits(branch[-BRANCH_ROWS:], label.expand_as(branch[-BRANCH_ROWS:]))
+                for branch, label in zip(branches, labels, strict=True)
+            ]
+            losses = losses + self._token_loss * torch.stack(dense)
+        return Answers(log_odds, losses, labels, [example.kind for example in examples])
+
+    def check_shared_context(self, examples: Sequence[Example]) -> None:
+        """Throws InputError if this architecture's own attention gives other numbers than the shared pass."""
+        if not self._shared_context:
+            return
+        shortest = sorted(examples, key=lambda e: len(e.input_ids))[:4]
+        with torch.inference_mode():
+            for tree in build_trees([e.input_ids for e in shortest], self._max_rows):
+                rows = row_log_odds(self.model, tree.to(self.device), self.letters)
+                for row, i in zip(tree.last_rows.tolist(), tree.prompts, strict=True):
+                    self.model.set_attn_implementation("eager")
+                    input_ids = torch.from_numpy(shortest[i].input_ids.astype(np.int64))[None].to(self.device)
+                    hidden = self.model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
+                    alone = log_odds_of(self.model, hidden[0, -1], self.letters).item()
+                    self.model.set_attn_implementation("tree")
+                    if abs(rows[row].item() - alone) > TREE_TOLERANCE * max(1.0, abs(alone)):
+                        raise InputError(
+                            f"{self.model.config.model_type}: log_odds with shared context {rows[row].item():.6f}, alone "
+                            f"{alone:.6f}; this architecture needs --no-shared-context"
+                        )
 
 
-def save_judge(model: PreTrainedModel, labels: tuple[int, int], tokenizer: Path, out: Path) -> None:
-    """Writes config.json, model.safetensors in bfloat16 and the tokenizer's two files."""
-    out.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().to(torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()}
-    head = torch.zeros_like(weights["lm_head.weight"])
-    for label in labels:
-        head[label] = weights["lm_head.weight"][label]
-    weights["lm_head.weight"] = head
-    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
-    (out / "model.safetensors").chmod(0o644)  # as the other files; the writer keeps it private
-    config = model.config.to_diff_dict()
-    config |= {"architectures": ["Qwen2ForCausalLM"], "dtype": "bfloat16"}
-    config |= {"tie_word_embeddings": False, "use_cache": True}
-    (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        if tokenizer.resolve() != out.resolve():
-            shutil.copyfile(tokenizer / name, out / name)
+BRANCH_ROWS = 80
+"""Of a prompt's own rows the last ones, chunk and template, carry the token loss."""
 
 
-def ordered_lines(path: Path, num_documents: int, num_long: int, rng: random.Random) -> list[str]:
-    """The examples in random order; long documents cost most, so few of them are taken, in the second half."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rng.shuffle(lines)
-    is_long = [len(json.loads(line)["ids"]) > LONG_TOKENS for line in lines]
-    long_lines = [line for line, long in zip(lines, is_long, strict=True) if long][:num_long]
-    order = [line for line, long in zip(lines, is_long, strict=True) if not long][: num_documents - len(long_lines)]
-    for line in long_lines:
-        order.insert(rng.randint(len(order) // 2, len(order)), line)
-    return order
+def evaluate(judge: Judge, examples: ExampleFile, max_documents: int) -> dict[str, float]:
+    """Mean loss at the letter and AUC per kind against the chosen chunks."""
+    log_odds: dict[str, list[float]] = defaultdict(list)
+    losses: list[float] = []
+    judge.model.eval()
+    with torch.inference_mode():
+        for index in range(min(len(examples), max_documents)):
+            for answers in judge.passes(examples.group(index)):
+                losses += binary_cross_entropy_with_logits(answers.log_odds, answers.labels, reduction="none").tolist()
+                for kind, value, label in zip(answers.kinds, answers.log_odds.tolist(), answers.labels, strict=True):
+                    log_odds[kind if label < 0.5 else ""].append(value)
+    judge.model.train()
+    result = {"loss": fmean(losses)}
+    chosen = log_odds.pop("", [])
+    if chosen and log_odds:
+        result["auc"] = auc(chosen, [x for values in log_odds.values() for x in values])
+        result |= {f"auc/{kind}": auc(chosen, values) for kind, values in sorted(log_odds.items())}
+    return result
 
 
-def token_losses(tree: Tree, rows: torch.Tensor, targets: torch.Tensor, num_head: int) -> torch.Tensor:
-    """Per chunk the mean loss over all rows of its branch, less the template's head."""
-    losses = []
-    for first, last, target in zip(tree.first_rows.tolist(), tree.last_rows.tolist(), targets, strict=True):
-        branch = rows[first + num_head : last + 1]
-        losses.append(binary_cross_entropy_with_logits(branch, target.expand_as(branch)))
-    return torch.stack(losses)
+class Log:
+    """Lines of JSON in OUT/log.jsonl, and the progress bar's text."""
 
-
-class Progress:
-    """Running means of loss and, per kind of chunk, of log_odds on its right side."""
-
-    def __init__(self) -> None:
+    def __init__(self, path: Path, bar: tqdm[None]) -> None:
+        self._path = path
+        self._bar = bar
+        self._losses: list[float] = []
+        self._right: list[float] = []
         self._began = time.monotonic()
-        self._reset()
 
-    def _reset(self) -> None:
-        self._loss, self._chunks = 0.0, 0
-        self._right: dict[str, list[bool]] = defaultdict(list)
+    def add(self, answers: Answers) -> None:
+        self._losses += answers.losses.detach().tolist()
+        self._right += ((answers.log_odds.detach() > 0) == (answers.labels > 0.5)).float().tolist()
 
-    def add(self, losses: torch.Tensor, log_odds: torch.Tensor, targets: torch.Tensor, kinds: list[str]) -> None:
-        self._loss += losses.sum().item()
-        self._chunks += len(losses)
-        for kind, right in zip(kinds, ((log_odds > 0) == (targets > 0.5)).tolist(), strict=True):
-            self._right[kind].append(right)
-
-    def report(self, step: int, num_steps: int) -> None:
-        accuracy = " ".join(f"{kind} {sum(r) / len(r):.2f}" for kind, r in sorted(self._right.items()))
-        seconds = time.monotonic() - self._began
-        print(f"step {step}/{num_steps} {seconds:.0f} s loss {self._loss / self._chunks:.3f} | {accuracy}", flush=True)
-        self._reset()
+    def write(self, step: int, **values: float) -> None:
+        if self._losses:
+            values = {"loss": fmean(self._losses), "accuracy": fmean(self._right), **values}
+        record = {"step": step, "seconds": round(time.monotonic() - self._began, 1)}
+        record |= {name: round(value, 4) for name, value in values.items()}
+        with self._path.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(record) + "\n")
+        if self._losses:
+            self._bar.set_postfix(loss=f"{fmean(self._losses):.3f}", accuracy=f"{fmean(self._right):.3f}")
+        self._losses, self._right = [], []
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True, help="checkpoint of train_detector.py, or a base model")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder with the two tokenizer files")
-    parser.add_argument("--data", type=Path, required=True, help="examples of make_data.py")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the judge")
-    parser.add_argument("--documents", type=int, default=660, help="examples to train on, at most")
-    parser.add_argument("--long-documents", type=int, default=24, help=f"of those, over {LONG_TOKENS} tokens, at most")
-    parser.add_argument("--documents-per-step", type=int, default=3, help="documents of one optimizer step")
-    parser.add_argument("--learning-rate", type=float, default=5e-4, help="peak learning rate of AdamW")
-    parser.add_argument("--seed", type=int, default=3, help="seed of the head and the order")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--log-every", type=int, default=20, help="steps between two lines of log")
-    parser.add_argument("--save-every", type=int, default=100, help="steps between two saved checkpoints")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
+def steps_of(file: ExampleFile, args: argparse.Namespace) -> list[list[int]]:
+    """Groups of each optimizer step. The order is the seed's."""
     rng = random.Random(args.seed)
+    order = [index for _ in range(args.epochs) for index in file.shuffled(rng)]
+    steps = [order[b : b + args.documents_per_step] for b in range(0, len(order), args.documents_per_step)]
+    return steps[: args.max_steps]
 
-    tokenizer = Tokenizer.from_file(str(args.tokenizer / "tokenizer.json"))
-    labels = label_ids(tokenizer)
-    model = judge_from_base(args.base, labels)
+
+def train(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    tokenizer_folder = args.fresh or args.base
+    letters = letter_ids(tokenizer_folder)
+    examples = ExampleFile(args.data)
+    evaluated = ExampleFile(args.eval_data) if args.eval_data else None
+    if min(examples.num_labels) == 0:
+        rejected, chosen = examples.num_labels
+        raise InputError(f"{args.data}: expected chosen and rejected chunks, found {chosen} and {rejected}")
+    if args.fresh:
+        model = fresh_model(args.fresh, args, shared_context=not args.no_shared_context)
+        keep_letters(model, letters)
+    else:
+        model = open_judge(args.base, letters, shared_context=not args.no_shared_context)
+    model.to(args.device).train()
+    if args.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    judge = Judge(model, letters, args)
+    judge.check_shared_context(examples.group(0))
     optimizer = build_optimizer(model, args.learning_rate)
-    order = ordered_lines(args.data, args.documents, args.long_documents, rng)
-    num_head = len(encode(tokenizer, TEMPLATE_HEAD))
-    num_steps = len(order) // args.documents_per_step
-    progress = Progress()
+    steps = steps_of(examples, args)
+    args.out.mkdir(parents=True, exist_ok=True)
+    first = load_state(args, model, optimizer)
+    # Both labels weigh the same, or the head spends itself on following their shares.
+    share = examples.num_labels[1] / sum(examples.num_labels)
+    weights = torch.tensor([0.5 / (1 - share), 0.5 / share], device=judge.device)
 
-    for step in range(num_steps):
-        set_learning_rate(optimizer, args.learning_rate, step, num_steps)
-        examples = [json.loads(line) for line in order[step * args.documents_per_step :][: args.documents_per_step]]
-        examples = [example for example in examples if example["judged"]]
-        num_chunks = sum(len(example["judged"]) for example in examples)
-        num_chosen = sum(label for example in examples for _, _, label, _ in example["judged"])
-        # Both labels weigh the same in every step, or the head spends it on following their shares.
-        weight_chosen = num_chunks / 2 / max(1, num_chosen)
-        weight_rejected = num_chunks / 2 / max(1, num_chunks - num_chosen)
-        for example in examples:
-            judged = [Judged(start, ids) for start, ids, _, _ in example["judged"]]
-            tree = build_tree(tokenizer, example["ids"], judged)
-            targets = torch.tensor([float(label) for _, _, label, _ in example["judged"]])
-            with torch.autocast("cpu", torch.bfloat16):
-                rows = row_log_odds(model, tree, labels).float()
-            log_odds = rows[tree.last_rows]
-            losses = binary_cross_entropy_with_logits(log_odds, targets, reduction="none")
-            weights = torch.where(targets > 0.5, weight_chosen, weight_rejected)
-            (weights @ (losses + token_losses(tree, rows, targets, num_head)) / num_chunks).backward()
-            kinds = [kind for _, _, _, kind in example["judged"]]
-            progress.add(losses.detach(), log_odds.detach(), targets, kinds)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
-            progress.report(step + 1, num_steps)
-        if (step + 1) % args.save_every == 0 or step + 1 == num_steps:
-            save_judge(model, labels, args.tokenizer, args.out)
+    with tqdm(total=len(steps), initial=first, unit="step", disable=None, mininterval=1.0) as bar:
+        log = Log(args.out / "log.jsonl", bar)
+        for step in range(first, len(steps)):
+            set_learning_rate(optimizer, args.learning_rate, step, len(steps))
+            groups = [examples.group(index) for index in steps[step]]
+            num_chunks = sum(map(len, groups))
+            for group in groups:
+                for answers in judge.passes(group):
+                    (weights[answers.labels.long()] @ answers.losses / num_chunks).backward()
+                    log.add(answers)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            bar.update()
+            is_last = step + 1 == len(steps)
+            if (step + 1) % args.log_every == 0 or is_last:
+                log.write(step + 1)
+            if evaluated and ((step + 1) % args.eval_every == 0 or is_last):
+                log.write(step + 1, **{f"eval/{k}": v for k, v in evaluate(judge, evaluated, args.eval_documents).items()})
+            if (step + 1) % args.save_every == 0 and not is_last:
+                save_state(args, model, optimizer, step + 1)
+    save_judge(model, letters, tokenizer_folder, args.out, DTYPES[args.dtype])
+    (args.out / STATE_FILE).unlink(missing_ok=True)
+
+
+def fingerprint(args: argparse.Namespace) -> dict[str, str]:
+    """Options that a continued run must share with the one it continues."""
+    free = {"out", "threads", "log_every", "save_every", "eval_every", "eval_data", "eval_documents", "device", "overwrite"}
+    return {name: str(value) for name, value in vars(args).items() if name not in free}
+
+
+def save_state(args: argparse.Namespace, model: PreTrainedModel, optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Written aside, then renamed: a run that is killed meanwhile keeps the state before."""
+    partial = args.out / (STATE_FILE + ".partial")
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "options": fingerprint(args)}
+    torch.save(state, partial)
+    partial.rename(args.out / STATE_FILE)
+
+
+def load_state(args: argparse.Namespace, model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> int:
+    """The step to go on with. Throws InputError if OUT holds a state of other options, or a finished judge."""
+    path = args.out / STATE_FILE
+    if not path.exists() or args.overwrite:
+        if (args.out / "config.json").exists() and not args.overwrite:
+            raise InputError(f"{args.out}: holds a checkpoint already; another --out, or --overwrite")
+        (args.out / "log.jsonl").unlink(missing_ok=True)
+        return 0
+    state = torch.load(path, map_location=args.device, weights_only=True)
+    for name, value in fingerprint(args).items():
+        if state["options"].get(name) != value:
+            raise InputError(
+                f"{path}: the interrupted run had --{name.replace('_', '-')} {state['options'].get(name)}, this one has "
+                f"{value}; the same options go on, --overwrite begins anew"
+            )
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    print(f"going on after step {state['step']}", file=sys.stderr)
+    return int(state["step"])
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    start = parser.add_mutually_exclusive_group(required=True)
+    start.add_argument("--base", type=Path, help="checkpoint to start from: a base model, a detector, or a judge")
+    start.add_argument("--fresh", type=Path, metavar="TOKENIZER", help="start from a new small Qwen2 with the tokenizer of this folder")
+    add("--data", type=Path, required=True, help="examples.jsonl of make_data.py")
+    add("--out", type=Path, required=True, help="folder for the judge, log.jsonl and the state of an interrupted run")
+    add("--eval-data", type=Path, help="examples.jsonl of held-out documents, to evaluate during training")
+    add("--eval-documents", type=int, default=60, help="documents of an evaluation at most (default: 60)")
+    add("--eval-every", type=int, default=200, help="steps between two evaluations (default: 200)")
+    add("--epochs", type=int, default=1, help="passes over the examples (default: 1)")
+    add("--max-steps", type=int, help="optimizer steps at most (default: as the epochs have)")
+    add("--documents-per-step", type=int, default=4, help="documents of an optimizer step, one pass or more each: gradients "
+        "accumulate (default: 4)")
+    add("--max-rows", type=int, default=8192, help="tokens of one pass at most, about; what memory allows (default: 8192)")
+    add("--learning-rate", type=float, default=1e-5, help="peak of AdamW's; linear warm-up, then a cosine (default: 1e-5; small "
+        "fresh models want 5e-4)")
+    add("--token-loss", type=float, default=0.0, help="weight of the same loss at every token of the chunk (default: 0)")
+    add("--compute-dtype", choices=DTYPES, default="bfloat16", help="of the matrix products; weights and optimizer are float32 "
+        "(default: bfloat16)")
+    add("--dtype", choices=DTYPES, default="bfloat16", help="of the safetensors written (default: bfloat16)")
+    add("--gradient-checkpointing", action="store_true", help="less memory, about a third more time")
+    add("--no-shared-context", action="store_true", help="each prompt in a pass of its own")
+    add("--save-every", type=int, default=200, help="steps between two saved states (default: 200)")
+    add("--log-every", type=int, default=20, help="steps between two lines of log.jsonl (default: 20)")
+    add("--seed", type=int, default=3, help="seed of weights and order (default: 3)")
+    add("--device", default="cpu", help="torch device (default: cpu)")
+    add("--threads", type=int, help="CPU threads (default: torch's)")
+    add("--overwrite", action="store_true", help="begin anew where OUT holds a judge or a state")
+    add_size_options(parser.add_argument_group("size of a fresh model"))
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_arguments(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        train(args)
+    except (InputError, OSError) as error:
+        print(f"train_judge.py: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

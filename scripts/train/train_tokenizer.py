@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from corpus import DEFAULT_CORPUS, training_sources
+from documents import read_documents
+from fresh_model import END_OF_TEXT
 from prompt import encode, label_ids, prompt_text
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
 from tokenizers.models import BPE
@@ -15,14 +17,13 @@ SPLIT_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-END_OF_TEXT = "<|endoftext|>"
 SPECIAL_TOKENS = [END_OF_TEXT, "<|im_start|>", "<|im_end|>"]
 PLAIN_ADDED_TOKENS = ["<think>", "</think>"]
 TEMPLATE_REPEATS = 2000
 """The template stands in the training text so that its words become single tokens: every prompt pays for them."""
 
 
-def train(corpus: Path, vocab_size: int) -> Tokenizer:
+def train(texts: Sequence[str], vocab_size: int) -> Tokenizer:
     tokenizer = Tokenizer(BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -40,7 +41,6 @@ def train(corpus: Path, vocab_size: int) -> Tokenizer:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    texts = [source.text for source in training_sources(corpus)]
     tokenizer.train_from_iterator([*texts, *[prompt_text("", "")] * TEMPLATE_REPEATS], trainer)
     tokenizer.add_tokens(added)
     label_ids(tokenizer)
@@ -77,20 +77,21 @@ def tokenizer_config(tokenizer: Tokenizer, model_max_length: int) -> dict[str, o
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--corpus", type=Path, default=DEFAULT_CORPUS, help="folder with sotu/*.txt and moby-dick.txt")
+    parser.add_argument("documents", type=Path, nargs="+", help="JSON lines with a text field, *.txt files, or folders")
     parser.add_argument("--out", type=Path, required=True, help="folder for tokenizer.json and tokenizer_config.json")
     parser.add_argument("--vocab-size", type=int, default=4096, help="entries, added tokens included")
     parser.add_argument("--model-max-length", type=int, default=4096, help="written to tokenizer_config.json")
     args = parser.parse_args()
 
-    tokenizer = train(args.corpus, args.vocab_size)
+    texts = [document.text for document in read_documents(args.documents)]
+    tokenizer = train(texts, args.vocab_size)
     args.out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(args.out / "tokenizer.json"))
     config = json.dumps(tokenizer_config(tokenizer, args.model_max_length), indent=2, ensure_ascii=False)
     (args.out / "tokenizer_config.json").write_text(config + "\n", encoding="utf-8")
 
-    text = "".join(source.text for source in training_sources(args.corpus)[::20])
-    ratio = len(text.encode()) / len(encode(tokenizer, text))
+    sample = texts[::20]
+    ratio = sum(len(text.encode()) for text in sample) / sum(len(encode(tokenizer, text)) for text in sample)
     template_tokens = len(encode(tokenizer, prompt_text("", "")))
     print(f"{tokenizer.get_vocab_size()} entries, {ratio:.2f} bytes a token, {template_tokens} tokens of template")
 

@@ -1,7 +1,7 @@
-"""One forward pass for all prompts of a document: a trunk with branches.
+"""One forward pass for many prompts that begin alike: a trunk with branches.
 
-The prompts of a document share their beginnings. The trunk is the document's own ids; branch i is what prompt i has
-after its longest common prefix with the trunk:
+The prompts of a document share their beginnings. The trunk is the longest of them; branch i is what prompt i has after its
+longest common prefix with the trunk:
 
     trunk     t0 t1 t2 t3 t4 t5 t6 t7 ..
     branch 0  |  b b b b                 attends to t[:prefix] and to itself
@@ -12,26 +12,19 @@ Rows of the pass: the trunk, then the branches one behind another. The numbers a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
-from prompt import decode, encode, prompt_text
-from tokenizers import Tokenizer
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
 ATTENTION_NAME = "tree"
-ROWS_PER_GROUP = 256
+ROWS_PER_GROUP = 128
 """Neighbouring rows of the trunk, or of whole branches, whose attention runs in one call."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A chunk to judge: it stands at token `start` of the trunk, its ids may be others than the trunk's there."""
-
-    start: int
-    ids: list[int]
-
+MAX_BRANCH = 256
+"""A prompt that would need a longer branch starts a tree of its own."""
 
 Span = tuple[int, int, int]
 """Rows [begin, end) in a row that attend to the trunk's first n rows and, causally, to each other: begin, end, n."""
@@ -49,58 +42,91 @@ class _Group:
 
 @dataclass
 class Tree:
-    """Input of one pass. `last_rows[i]` is the row whose logits answer prompt i; branch i starts at `first_rows[i]`."""
+    """Input of one pass. Branch i has the rows from `first_rows[i]` to `last_rows[i]`, whose logits answer prompt
+    `prompts[i]` of those that were given."""
 
     input_ids: torch.Tensor
     position_ids: torch.Tensor
     first_rows: torch.Tensor
     last_rows: torch.Tensor
+    prompts: list[int]
     groups: list[_Group] = field(default_factory=list)
 
+    def to(self, device: torch.device) -> Tree:
+        groups = [_Group(g.begin, g.end, g.prefix, g.bias.to(device)) for g in self.groups]
+        return Tree(
+            self.input_ids.to(device),
+            self.position_ids.to(device),
+            self.first_rows.to(device),
+            self.last_rows.to(device),
+            self.prompts,
+            groups,
+        )
 
-def _common_prefix(a: list[int], b: list[int]) -> int:
+
+def _common_prefix(a: np.ndarray, b: np.ndarray) -> int:
     limit = min(len(a), len(b))
-    return next((i for i in range(limit) if a[i] != b[i]), limit)
+    different = np.nonzero(a[:limit] != b[:limit])[0]
+    return int(different[0]) if len(different) else limit
 
 
-def prompt_ids(tokenizer: Tokenizer, ids: list[int], judged: Judged) -> list[int]:
-    """The whole prompt, tokenised as one string."""
-    text = prompt_text(decode(tokenizer, ids[: judged.start]), decode(tokenizer, judged.ids))
-    return encode(tokenizer, text)
+def build_trees(prompts: Sequence[np.ndarray], max_rows: int) -> list[Tree]:
+    """Trees of `prompts` (ids, none empty), each prompt in one of them; about `max_rows` rows a tree at most."""
+    left, trees = sorted(range(len(prompts)), key=lambda i: -len(prompts[i])), []
+    while left:
+        trunk = prompts[left[0]]
+        members, rest, rows = [], [], len(trunk)
+        for i in left:
+            prefix = min(_common_prefix(trunk, prompts[i]), len(prompts[i]) - 1)
+            branch = len(prompts[i]) - prefix
+            # The first always joins: it is the trunk.
+            if not members or branch <= MAX_BRANCH and rows + branch <= max_rows:
+                members.append((prefix, i))
+                rows += branch
+            else:
+                rest.append(i)
+        trees.append(_build_tree(prompts, sorted(members)))
+        left = rest
+    return trees
 
 
-def build_tree(tokenizer: Tokenizer, ids: list[int], judged: list[Judged]) -> Tree:
-    """The tree of a document's ids and the chunks to judge, which are sorted by `start`."""
-    trunk = encode(tokenizer, decode(tokenizer, ids))
-    prompts = [prompt_ids(tokenizer, ids, j) for j in judged]
-    prefixes = [min(_common_prefix(trunk, prompt), len(prompt) - 1) for prompt in prompts]
-    trunk = trunk[: max(prefixes)]  # rows behind the last shared one serve nobody
-
-    rows, positions, last_rows = list(trunk), list(range(len(trunk))), []
-    first_rows: list[int] = []
-    groups = []
-    for begin in range(0, len(trunk), ROWS_PER_GROUP):
-        groups.append(_group([(begin, min(begin + ROWS_PER_GROUP, len(trunk)), begin)]))
-    members: list[Span] = []
-    for prompt, prefix in zip(prompts, prefixes, strict=True):
-        members.append((len(rows), len(rows) + len(prompt) - prefix, prefix))
-        first_rows.append(len(rows))
-        rows += prompt[prefix:]
-        positions += range(prefix, len(prompt))
-        last_rows.append(len(rows) - 1)
-        if len(rows) - members[0][0] >= ROWS_PER_GROUP:
-            groups.append(_group(members))
-            members = []
-    if members:
-        groups.append(_group(members))
-
+def _build_tree(prompts: Sequence[np.ndarray], members: list[tuple[int, int]]) -> Tree:
+    trunk = prompts[members[-1][1]][: members[-1][0]]
+    rows, positions = [trunk], [np.arange(len(trunk))]
+    groups = _trunk_groups(len(trunk))
+    spans: list[Span] = []
+    first_rows, last_rows, num_rows = [], [], len(trunk)
+    for prefix, i in members:
+        branch = prompts[i][prefix:]
+        spans.append((num_rows, num_rows + len(branch), prefix))
+        first_rows.append(num_rows)
+        rows.append(branch)
+        positions.append(np.arange(prefix, len(prompts[i])))
+        num_rows += len(branch)
+        last_rows.append(num_rows - 1)
+        if num_rows - spans[0][0] >= ROWS_PER_GROUP:
+            groups.append(_group(spans))
+            spans = []
+    if spans:
+        groups.append(_group(spans))
     return Tree(
-        input_ids=torch.tensor([rows]),
-        position_ids=torch.tensor([positions]),
+        input_ids=torch.from_numpy(np.concatenate(rows).astype(np.int64))[None],
+        position_ids=torch.from_numpy(np.concatenate(positions))[None],
         first_rows=torch.tensor(first_rows),
         last_rows=torch.tensor(last_rows),
+        prompts=[i for _, i in members],
         groups=groups,
     )
+
+
+def _trunk_groups(num_rows: int) -> list[_Group]:
+    return [_group([(b, min(b + ROWS_PER_GROUP, num_rows), b)]) for b in range(0, num_rows, ROWS_PER_GROUP)]
+
+
+def plain_tree(num_rows: int) -> Tree:
+    """A trunk alone, any number of texts of that length at a time: ordinary causal attention, faster in training."""
+    nothing = torch.tensor([], dtype=torch.long)
+    return Tree(nothing, nothing, nothing, nothing, [], _trunk_groups(num_rows))
 
 
 def _group(spans: list[Span]) -> _Group:
@@ -143,11 +169,13 @@ AttentionMaskInterface.register(ATTENTION_NAME, lambda *args, **kwargs: None)
 
 def row_log_odds(model: PreTrainedModel, tree: Tree, labels: tuple[int, int]) -> torch.Tensor:
     """float32 [rows]: logit of A less logit of B at every row. The model was loaded with this module's attention."""
-    hidden = model.model(input_ids=tree.input_ids, position_ids=tree.position_ids, tree=tree).last_hidden_state
-    chosen, rejected = (model.lm_head.weight[i] for i in labels)
-    return hidden[0].float() @ (chosen - rejected).float()
+    hidden = model.base_model(
+        input_ids=tree.input_ids, position_ids=tree.position_ids, tree=tree, use_cache=False
+    ).last_hidden_state
+    return log_odds_of(model, hidden[0], labels)
 
 
-def tree_log_odds(model: PreTrainedModel, tree: Tree, labels: tuple[int, int]) -> torch.Tensor:
-    """float32 [number of chunks]: the answers, that is the log_odds at the last row of each prompt."""
-    return row_log_odds(model, tree, labels)[tree.last_rows]
+def log_odds_of(model: PreTrainedModel, hidden: torch.Tensor, labels: tuple[int, int]) -> torch.Tensor:
+    """float32 [..]: logit of A less logit of B from the last layer's output [.., hidden_size]."""
+    head = model.get_output_embeddings().weight
+    return hidden.float() @ (head[labels[0]] - head[labels[1]]).float()

@@ -1,0 +1,81 @@
+"""Checkpoints of judges: a causal language model whose head keeps the rows of the two letters."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from documents import InputError
+from prompt import CHOSEN, REJECTED
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from tree import ATTENTION_NAME
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
+
+
+def letter_ids(checkpoint: Path) -> tuple[int, int]:
+    """Ids of A and B. Throws InputError if the tokenizer has no single token for one of them."""
+    path = checkpoint / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - the library throws the bare class
+        raise InputError(f"{path}: {error}") from error
+    ids = []
+    for letter in (CHOSEN, REJECTED):
+        found = tokenizer.encode(letter, add_special_tokens=False).ids
+        if len(found) != 1:
+            tokens = [tokenizer.id_to_token(i) for i in found]
+            raise InputError(f"{path}: expected a single token for the letter {letter}, found {tokens}")
+        ids.append(found[0])
+    return ids[0], ids[1]
+
+
+def open_judge(checkpoint: Path, letters: tuple[int, int], shared_context: bool = True) -> PreTrainedModel:
+    """A base model, or a judge to train on, in float32, with an untied head that is zero but for the letters' rows."""
+    options = {"attn_implementation": ATTENTION_NAME} if shared_context else {}
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32, **options)
+    keep_letters(model, letters)
+    return model
+
+
+def keep_letters(model: PreTrainedModel, letters: tuple[int, int]) -> None:
+    """Rows of the head other than the letters' become zero. A tied head is untied and starts from a small direction."""
+    head = model.get_output_embeddings()
+    rows = torch.zeros_like(head.weight)
+    if model.config.tie_word_embeddings:
+        # The embedding's own rows tell letters apart, not texts; with zeros the body would learn nothing at first.
+        direction = torch.randn(rows.shape[1]) * 0.02
+        rows[letters[0]], rows[letters[1]] = direction, -direction
+        model.config.tie_word_embeddings = False
+    else:
+        for letter in letters:
+            rows[letter] = head.weight.detach()[letter]
+    head.weight = torch.nn.Parameter(rows)
+
+
+def save_judge(
+    model: PreTrainedModel, letters: tuple[int, int], tokenizer: Path, out: Path, dtype: torch.dtype
+) -> None:
+    """Writes a Hugging Face folder: config.json, safetensors in `dtype`, and the tokenizer's files from `tokenizer`."""
+    weights = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
+    head_name = next(n for n, p in model.named_parameters() if p is model.get_output_embeddings().weight)
+    head = torch.zeros_like(weights[head_name])
+    for letter in letters:
+        head[letter] = weights[head_name][letter]
+    weights[head_name] = head
+    out.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(out, state_dict=weights)
+    for path in out.glob("*.safetensors"):
+        path.chmod(0o644)  # as the other files; the writer keeps it private
+    config_path = out / "config.json"
+    config = json.loads(config_path.read_text(encoding="utf-8"))
+    config |= {"dtype": str(dtype).removeprefix("torch."), "tie_word_embeddings": False, "use_cache": True}
+    config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (out / "generation_config.json").unlink(missing_ok=True)
+    if tokenizer.resolve() != out.resolve():
+        for name in TOKENIZER_FILES:
+            if (tokenizer / name).is_file():
+                shutil.copyfile(tokenizer / name, out / name)

@@ -1,0 +1,141 @@
+"""Real texts from files: JSON lines, text files and folders of them; and the excerpts that examples are made of."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from damage import SENTENCE_START
+
+
+class InputError(Exception):
+    """What the user gave cannot be used; the message names the place, the expected and the found."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """`id` is unique; `source` groups documents of one origin: the record's field, else the name of its file or folder."""
+
+    id: str
+    source: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A part of a document, about `max_chunks` chunks long; `id` is the document's with the place behind it."""
+
+    id: str
+    source: str
+    text: str
+    max_chunks: int
+
+
+def read_documents(paths: Iterable[Path], text_field: str = "text", id_field: str = "id") -> list[Document]:
+    """All documents, in order. A folder gives its *.txt files, by name; a *.txt file is one document; any other file is
+    JSON lines with a text field. Throws InputError."""
+    documents: list[Document] = []
+    seen: dict[str, str] = {}
+    for path in paths:
+        for document, place in _read(path, text_field, id_field):
+            if document.id in seen:
+                raise InputError(f"{place}: id {document.id!r} stands at {seen[document.id]}, too; ids must be unique")
+            seen[document.id] = place
+            documents.append(document)
+    if not documents:
+        raise InputError(f"{', '.join(map(str, paths))}: expected at least one document with text, found none")
+    return documents
+
+
+def _read(path: Path, text_field: str, id_field: str) -> Iterator[tuple[Document, str]]:
+    if path.is_dir():
+        files = sorted(path.rglob("*.txt"))
+        if not files:
+            raise InputError(f"{path}: expected *.txt files in the folder, found none")
+        for file in files:
+            name = f"{path.name}/{file.relative_to(path).with_suffix('')}"
+            yield Document(name, path.name, _text_of(file)), str(file)
+    elif path.suffix == ".txt":
+        yield Document(path.stem, path.stem, _text_of(path)), str(path)
+    else:
+        yield from _read_lines(path, text_field, id_field)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _read_lines(path: Path, text_field: str, id_field: str) -> Iterator[tuple[Document, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    place = f"{path}:{number}"
+                    yield _document_of(line, place, f"{path.stem}/{number}", path.stem, (text_field, id_field)), place
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _document_of(line: str, place: str, default_id: str, default_source: str, fields: tuple[str, str]) -> Document:
+    text_field, id_field = fields
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{place}: not JSON: {error}") from error
+    text = record.get(text_field) if isinstance(record, dict) else None
+    if not isinstance(text, str):
+        raise InputError(f'{place}: expected an object with a string in "{text_field}", found {line.strip()[:60]!r}')
+    return Document(str(record.get(id_field, default_id)), str(record.get("source", default_source)), text.strip())
+
+
+@dataclass(frozen=True)
+class ExcerptLengths:
+    """Chunks of an excerpt: uniform between the two; with `long_share` between `max_chunks` and `long_chunks`."""
+
+    min_chunks: int
+    max_chunks: int
+    long_share: float
+    long_chunks: int
+
+
+def pick_excerpts(
+    documents: Sequence[Document], count: int | None, lengths: ExcerptLengths, chars_per_chunk: float, seed: int
+) -> list[Excerpt]:
+    """`count` excerpts in random order (None: one from the beginning of each document, in order).
+
+    The places where excerpts begin lie apart by the length of one, so that short excerpts do not overlap; where
+    documents are few, count is the number that there are places for.
+    """
+    rng = random.Random(f"{seed}/excerpts")
+    if count is None:
+        places = [(document, 0) for document in documents]
+    else:
+        step = int(lengths.max_chunks * chars_per_chunk)
+        places = [(d, begin) for d in documents for begin in range(0, max(1, len(d.text) - step // 4), step)]
+        rng.shuffle(places)
+        places = places[:count]
+    return [_excerpt(document, begin, _draw_length(rng, lengths)) for document, begin in places]
+
+
+def _draw_length(rng: random.Random, lengths: ExcerptLengths) -> int:
+    if rng.random() < lengths.long_share:
+        return rng.randint(lengths.max_chunks, lengths.long_chunks)
+    return rng.randint(lengths.min_chunks, lengths.max_chunks)
+
+
+_MOST_CHARS_PER_CHUNK = 8 * 64
+"""More than ordinary text has, so that an excerpt rarely ends before its chunks do."""
+
+
+def _excerpt(document: Document, begin: int, max_chunks: int) -> Excerpt:
+    if begin > 0 and (match := SENTENCE_START.search(document.text, begin)):
+        begin = match.end()
+    text = document.text[begin : begin + max_chunks * _MOST_CHARS_PER_CHUNK]
+    name = document.id if begin == 0 else f"{document.id}@{begin}"
+    return Excerpt(name, document.source, text, max_chunks)

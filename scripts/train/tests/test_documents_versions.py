@@ -1,0 +1,112 @@
+"""Reading documents, cutting excerpts, labelling chunks."""
+
+import json
+from pathlib import Path
+
+import pytest
+from documents import Document, ExcerptLengths, InputError, pick_excerpts, read_documents
+from versions import Version, chunk_label, version_of
+
+LENGTHS = ExcerptLengths(min_chunks=2, max_chunks=4, long_share=0.0, long_chunks=8)
+
+
+def test_reads_lines_files_and_folders(tmp_path: Path) -> None:
+    lines = tmp_path / "docs.jsonl"
+    lines.write_text('{"id":"a","source":"news","text":" one\u2028two "}\n\n{"text":"three"}\n', encoding="utf-8")
+    folder = tmp_path / "books" / "inner"
+    folder.mkdir(parents=True)
+    (folder / "b.txt").write_text("four\n", encoding="utf-8")
+    single = tmp_path / "c.txt"
+    single.write_text("five", encoding="utf-8")
+    assert read_documents([lines, tmp_path / "books", single]) == [
+        Document("a", "news", "one\u2028two"),
+        Document("docs/3", "docs", "three"),
+        Document("books/inner/b", "books", "four"),
+        Document("c", "c", "five"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{bad\n", "docs.jsonl:1: not JSON"),
+        ('{"text":"x"}\n{"body":"y"}\n', 'docs.jsonl:2: expected an object with a string in "text"'),
+        ('{"text":7}\n', "docs.jsonl:1: expected an object"),
+        ('{"id":"a","text":"x"}\n{"id":"a","text":"y"}\n', "docs.jsonl:2: id 'a' stands at"),
+        ("\n", "expected at least one document"),
+    ],
+)
+def test_bad_lines_name_the_place(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "docs.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match="(?s)" + message.replace(".", r"\.")):
+        read_documents([path])
+
+
+def test_missing_file_and_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no.jsonl"):
+        read_documents([tmp_path / "no.jsonl"])
+    with pytest.raises(InputError, match=r"expected \*\.txt"):
+        read_documents([tmp_path])
+
+
+def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="x.txt"):
+        read_documents([path])
+
+
+def test_excerpts_lie_apart_and_begin_at_sentences() -> None:
+    text = " ".join(f"Sentence number {i} is here." for i in range(500))
+    excerpts = pick_excerpts([Document("d", "s", text)], 10, LENGTHS, 256.0, seed=1)
+    assert len(excerpts) == 10
+    assert len({e.id for e in excerpts}) == 10
+    assert all(e.text.startswith("Sentence number") for e in excerpts)
+    assert all(2 <= e.max_chunks <= 4 for e in excerpts)
+    assert excerpts == pick_excerpts([Document("d", "s", text)], 10, LENGTHS, 256.0, seed=1)
+    assert excerpts != pick_excerpts([Document("d", "s", text)], 10, LENGTHS, 256.0, seed=2)
+
+
+def test_no_count_means_the_beginning_of_each_document() -> None:
+    documents = [Document("a", "s", "First text."), Document("b", "s", "Second text.")]
+    assert [(e.id, e.text) for e in pick_excerpts(documents, None, LENGTHS, 256.0, seed=1)] == [
+        ("a", "First text."),
+        ("b", "Second text."),
+    ]
+
+
+def version(**ranges: tuple[tuple[int, int], ...]) -> Version:
+    return Version(id="v", document="d", source="s", kind="splice", scope="document", text="x" * 100, **ranges)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "chunk", "label"),
+    [
+        (((0, 100),), (), (0, 50), 1),
+        ((), ((0, 100),), (0, 50), 0),
+        (((0, 25),), ((25, 100),), (0, 50), 0),  # exactly half
+        (((0, 26),), ((26, 100),), (0, 50), None),  # less than half, but not clean either
+        (((0, 47),), (), (0, 50), None),  # three code points that nobody vouches for
+        (((0, 49),), (), (0, 50), 1),  # a cut character
+        (((0, 49),), ((49, 100),), (0, 50), None),
+        ((), ((0, 10), (40, 55)), (0, 40), None),
+        ((), ((0, 10), (20, 30)), (0, 40), 0),
+        ((), (), (0, 50), None),
+    ],
+)
+def test_chunk_label(
+    chosen: tuple[tuple[int, int], ...],
+    rejected: tuple[tuple[int, int], ...],
+    chunk: tuple[int, int],
+    label: int | None,
+) -> None:
+    assert chunk_label(version(chosen=chosen, rejected=rejected), chunk) == label
+
+
+def test_version_lines_round_trip() -> None:
+    original = version(chosen=((0, 3),), rejected=((3, 9), (12, 20)))
+    line = original.line()
+    assert line.endswith("\n") and "\n" not in line[:-1]
+    assert version_of(line) == original
+    assert json.loads(line)["rejected"] == [[3, 9], [12, 20]]
