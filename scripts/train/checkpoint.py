@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from documents import InputError
+from errors import InputError
 from prompt import CHOSEN, REJECTED
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -21,7 +21,7 @@ def letter_ids(checkpoint: Path) -> tuple[int, int]:
     path = checkpoint / "tokenizer.json"
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 - the library throws the bare class
+    except Exception as error:
         raise InputError(f"{path}: {error}") from error
     ids = []
     for letter in (CHOSEN, REJECTED):

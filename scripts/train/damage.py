@@ -1,7 +1,7 @@
 """Ways to make real text worse, each with a strength between 0 and 1.
 
-A damage gives the new text and the ranges of it that were made worse. Strengths are comparable within a kind only; 0.5 is
-the middle one of each:
+A damage gives the new text and the ranges of it that were made worse. Strengths are comparable within a kind only; 0.5
+is the middle one of each:
 
     word_shuffle         the share of all words that change places among themselves
     nearby_word_shuffle  the share of runs of 3 to 8 words whose words are shuffled
@@ -179,7 +179,8 @@ def repeat_spans(rng: random.Random, text: str, strength: float) -> Damaged:
         at += run
         # Repetitions so far are kept at their share of what is written.
         while repeated + run <= strength * (len(writer) / max(1, len(text)) * len(words)) and len(writer) < len(text):
-            writer.change("".join((gap or " ") + word for gap, word in zip(gaps[at - run : at], words[at - run : at])))
+            again = zip(gaps[at - run : at], words[at - run : at], strict=True)
+            writer.change("".join((gap or " ") + word for gap, word in again))
             repeated += run
     return writer.finish()
 

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from damage import SENTENCE_START
-
-
-class InputError(Exception):
-    """What the user gave cannot be used; the message names the place, the expected and the found."""
+from errors import InputError
 
 
 @dataclass(frozen=True)
 class Document:
-    """`id` is unique; `source` groups documents of one origin: the record's field, else the name of its file or folder."""
+    """`id` is unique; `source` groups documents of one origin: the record's field, else its file's or folder's name."""
 
     id: str
     source: str

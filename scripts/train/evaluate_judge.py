@@ -6,8 +6,9 @@ to the folder --out, and a table to standard output. Results are given for each 
   pair accuracy  Share of pairs in which the real version has a higher reward than a damaged one of the same document;
                  ties count half. Only documents whose real version has --min-chunks chunks, only damage of whole
                  documents. The interval is Wilson's, as if pairs were independent; those of one document are not quite.
-  AUC of chunks  Chance that a chosen chunk of a real version has higher log-odds than a rejected one. A chunk is chosen
-                 if all of it lies in "chosen" ranges, rejected if at least half of it lies in "rejected" ones.
+  AUC of chunks  Chance that a chosen chunk of a real version has higher log-odds than a rejected one. A chunk is
+                 rejected if at least half of it lies in "rejected" ranges; chosen if none of it does and all of it lies
+                 in "chosen" ones, but for two code points at most, since a chunk's border can cut a character.
   calibration    sigmoid(log-odds) against these labels, of all labelled chunks: expected calibration error over 15 bins
                  of equal mass, and Brier score. "balanced": both labels have the same weight in all; "unweighted": as
                  the chunks come, so that it depends on the share of real ones.
@@ -44,17 +45,14 @@ from pathlib import Path
 from typing import Any
 
 import evaluation_plots
-from evaluation_input import InputError, Version, read_versions
-from evaluation_report import Json, Settings, check_targets, group_report, read_targets, rounded, table, to_json
-from scorer_process import (
-    ScorerError,
-    ScorerOptions,
-    ScorerRun,
-    find_program,
-    program_version,
-    score,
-    sha256_of,
-)
+from errors import InputError
+from evaluation_input import read_evaluated
+from evaluation_report import Json, Settings, group_report, rounded, to_json
+from evaluation_table import table
+from evaluation_targets import check_targets, read_targets
+from program import ProgramError, find_program, program_version
+from scorer_process import ScorerOptions, ScorerRun, score, sha256_of
+from versions import Version
 
 RESULTS = "results.json"
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -191,7 +189,7 @@ def write_all(folder: Path, results: Json, plot_format: str) -> None:
 
 
 def evaluate(args: argparse.Namespace, files: dict[str, Path]) -> int:
-    groups = {name: read_versions(path) for name, path in files.items()}
+    groups = {name: read_evaluated(path) for name, path in files.items()}
     targets = read_targets(args.targets, files) if args.targets else []
     program = find_program(args.prm_score)
     version = program_version(program)
@@ -224,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = named_files(parser, args)
     try:
         return evaluate(args, files)
-    except (InputError, ScorerError, OSError) as error:
+    except (InputError, ProgramError, OSError) as error:
         print(f"evaluate_judge: {error}", file=sys.stderr)
         return 1
 

@@ -1,4 +1,4 @@
-"""From versions and their rows to the report: numbers by file and source, targets, and a table for people.
+"""From versions and their rows to the report: numbers by file and source.
 
 Whatever is plotted is in the report, so that plots can be drawn from it alone.
 """
@@ -8,15 +8,12 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from evaluation_input import DOCUMENT, REAL, InputError, Label, Version
 from evaluation_metrics import (
     Buckets,
     auc,
@@ -29,6 +26,7 @@ from evaluation_metrics import (
     wilson_interval,
 )
 from scorer_process import Failed, Row, Scored
+from versions import DOCUMENT, REAL, Label, Version
 
 Json = dict[str, Any]
 
@@ -36,10 +34,6 @@ CALIBRATION_BINS = 15
 HISTOGRAM_BINS = 40
 MIN_DRIFT_DOCUMENTS = 10
 DECIMALS = 6
-
-AT_LEAST = ("pair_accuracy", "chunk_auc")
-AT_MOST = ("ece", "brier", "drift", "length_bias")
-"""Families of metrics, by what a target means; the sign of those that have one does not matter."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class ScoredVersion:
         return [self.version.label(chars) for chars in self.row.chars]
 
     def labelled(self, label: Label) -> list[float]:
-        return [x for x, found in zip(self.row.log_odds, self.labels, strict=True) if found == label]
+        return [x for x, found in zip(self.row.log_odds, self.labels, strict=True) if found is label]
 
 
 @dataclass(frozen=True)
@@ -89,11 +83,11 @@ class Sample:
 
     def _rejected(self, kind: str, scope: str | None = None) -> list[float]:
         versions = [s for s in self._versions(kind) if scope in (None, s.version.scope)]
-        return [x for s in versions for x in s.labelled("rejected")]
+        return [x for s in versions for x in s.labelled(Label.REJECTED)]
 
     @cached_property
     def _chosen_real(self) -> list[float]:
-        return [x for s in self._versions(REAL) for x in s.labelled("chosen")]
+        return [x for s in self._versions(REAL) for x in s.labelled(Label.CHOSEN)]
 
     @cached_property
     def _pairs(self) -> list[Pair]:
@@ -141,8 +135,8 @@ class Sample:
         return [x for s in self._real.values() for x in s.row.log_odds]
 
     def calibration(self) -> Json | None:
-        chosen = [x for s in self._scored for x in s.labelled("chosen")]
-        rejected = [x for s in self._scored for x in s.labelled("rejected")]
+        chosen = [x for s in self._scored for x in s.labelled(Label.CHOSEN)]
+        rejected = [x for s in self._scored for x in s.labelled(Label.REJECTED)]
         if not chosen or not rejected:
             return None
         p = sigmoid(chosen + rejected)
@@ -159,7 +153,7 @@ class Sample:
                 places[s.version.kind] += [
                     (i, x)
                     for i, (x, label) in enumerate(zip(s.row.log_odds, s.labels, strict=True))
-                    if s.version.kind == REAL or label == "rejected"
+                    if s.version.kind == REAL or label is Label.REJECTED
                 ]
         curves = {kind: position_curve([i for i, _ in p], [x for _, x in p]) for kind, p in places.items() if p}
         return {kind: asdict(curve) for kind, curve in curves.items()}
@@ -271,100 +265,6 @@ def group_report(versions: Sequence[Version], rows: Sequence[Row], settings: Set
     }
 
 
-def metrics(report: Json) -> dict[str, float | None]:
-    """The numbers of one file that targets can name. None: there is such a number, but too little to measure it on."""
-    result: dict[str, float | None] = {}
-    result["pair_accuracy/overall"] = report["pair_accuracy"]["overall"]["accuracy"]
-    for kind, cell in report["pair_accuracy"]["kinds"].items():
-        result[f"pair_accuracy/{kind}"] = cell["accuracy"]
-        for by in ("strength", "temperature"):
-            for bucket, inner in cell.get(by, {}).items():
-                result[f"pair_accuracy/{kind}/{by}/{bucket}"] = inner["accuracy"]
-    result["chunk_auc/overall"] = report["chunk_auc"]["overall"]["auc"]
-    for kind, cell in report["chunk_auc"]["kinds"].items():
-        result[f"chunk_auc/{kind}"] = cell["auc"]
-    if "calibration" in report:
-        for score in ("ece", "brier"):
-            for weights in ("balanced", "unweighted"):
-                found = report["calibration"]
-                result[f"{score}/{weights}"] = found and found[weights][score]
-    result["drift"] = report["drift"] and report["drift"]["drift"]
-    result["length_bias"] = report["length"]["spearman"]
-    for source, part in report.get("sources", {}).items():
-        result |= {f"source/{source}/{name}": value for name, value in metrics(part).items()}
-    return result
-
-
-@dataclass(frozen=True)
-class Target:
-    """`group` None: in every file that has such a metric."""
-
-    group: str | None
-    metric: str
-    value: float
-
-    @property
-    def at_least(self) -> bool:
-        return _family(self.metric) in AT_LEAST
-
-    def reached(self, found: float | None) -> bool:
-        if found is None:
-            return False
-        return found >= self.value if self.at_least else abs(found) <= self.value
-
-
-def _family(metric: str) -> str:
-    parts = metric.split("/")
-    return parts[2] if parts[0] == "source" and len(parts) > 2 else parts[0]
-
-
-def read_targets(path: Path, groups: Iterable[str]) -> list[Target]:
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: expected JSON, found something else: {error}") from error
-    if not isinstance(fields, dict):
-        raise InputError(f"{path}: expected an object of metrics and numbers")
-    known = list(groups)
-    targets = []
-    for name, value in fields.items():
-        group, colon, rest = name.partition(":")
-        # A colon may also be part of a source's name.
-        target_group, metric = (group, rest) if colon and group in known else (None, name)
-        if _family(metric) not in AT_LEAST + AT_MOST:
-            raise InputError(
-                f'{path}: "{name}": expected [FILE NAME:][source/NAME/]METRIC, where the metric begins with one of '
-                f"{', '.join(AT_LEAST + AT_MOST)} and the file is one of {', '.join(known)}"
-            )
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise InputError(f'{path}: "{name}": expected a number, found {json.dumps(value)}')
-        targets.append(Target(target_group, metric, float(value)))
-    return targets
-
-
-def check_targets(targets: Sequence[Target], reports: Json) -> list[Json]:
-    """One entry per target and file that has it; a target that no file has is missed."""
-    values = {group: metrics(report) for group, report in reports.items()}
-    checked = []
-    for target in targets:
-        groups: list[str | None] = [g for g in values if target.group in (None, g) and target.metric in values[g]]
-        for group in groups or [target.group]:
-            found = values[group].get(target.metric) if group else None
-            checked.append(
-                {
-                    "group": group,
-                    "metric": target.metric,
-                    "target": target.value,
-                    "sense": "at least" if target.at_least else "at most",
-                    "found": found,
-                    "reached": target.reached(found),
-                }
-            )
-    return checked
-
-
 def rounded(value: Any) -> Any:
     """The same JSON value with its floats rounded, so that nobody reads noise."""
     if isinstance(value, dict):
@@ -383,101 +283,3 @@ def to_json(value: Any, indent: str = "") -> str:
     if isinstance(value, list) and any(isinstance(v, dict | list) for v in value):
         return "[\n" + ",\n".join(inner + to_json(v, inner) for v in value) + f"\n{indent}]"
     return json.dumps(value, allow_nan=False)
-
-
-def _number(value: float | None, form: str = ".3f") -> str:
-    return "-" if value is None else format(value, form)
-
-
-def _interval(cell: Json) -> str:
-    interval = cell["interval_95"]
-    return "-" if interval is None else f"{interval[0]:.3f}..{interval[1]:.3f}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """First column to the left, the others to the right; a column without an entry is left out."""
-    used = [i for i in range(len(rows[0])) if any(row[i] != "" for row in rows[1:])]
-    widths = {i: max(len(row[i]) for row in rows) for i in used}
-    return [
-        ("  " + "  ".join(row[i].ljust(widths[i]) if i == 0 else row[i].rjust(widths[i]) for i in used)).rstrip()
-        for row in rows
-    ]
-
-
-def _group_table(name: str, report: Json, min_chunks: int) -> list[str]:
-    lines = [
-        f"{name}: {report['documents']} documents of at least {min_chunks} chunks, "
-        f"{report['short_documents']} shorter ones, {report['versions']} versions, "
-        f"{len(report['failed_versions'])} of them failed",
-        "",
-    ]
-    accuracy, chunks, log_odds = report["pair_accuracy"], report["chunk_auc"], report["log_odds"]
-    rows = [["kind", "pairs", "accuracy", "95 % interval", "AUC of chunks", "mean log-odds (nats)"]]
-    rows.append(["real", "", "", "", "", _number(log_odds[REAL]["mean"], "+.2f")])
-    cells = [*accuracy["kinds"].items(), ("overall", accuracy["overall"])]
-    for kind, cell in cells:
-        area = chunks["overall"] if kind == "overall" else chunks["kinds"][kind]
-        mean = "" if kind == "overall" else _number(log_odds["kinds"][kind]["mean"], "+.2f")
-        pairs = [str(cell["pairs"]), _number(cell["accuracy"]), _interval(cell)]
-        rows.append([kind, *pairs, _number(area["auc"]), mean])
-    lines += [*_aligned(rows), ""]
-
-    for by in ("strength", "temperature"):
-        shown = {kind: cell[by] for kind, cell in accuracy["kinds"].items() if cell.get(by)}
-        if shown:
-            places = {bucket: inner["mean"] for cells in shown.values() for bucket, inner in cells.items()}
-            buckets = sorted(places, key=lambda bucket: places[bucket])
-            rows = [[f"accuracy by {by}", *buckets]]
-            rows += [
-                [kind, *(_number(c[bucket]["accuracy"], ".2f") if bucket in c else "-" for bucket in buckets)]
-                for kind, c in shown.items()
-            ]
-            lines += [*_aligned(rows), ""]
-
-    rows = [["source", "documents", "pairs", "accuracy", "95 % interval", "AUC of chunks", "drift", "length bias"]]
-    for source, part in report["sources"].items():
-        cell = part["pair_accuracy"]["overall"]
-        rows.append(
-            [
-                source,
-                str(part["documents"]),
-                str(cell["pairs"]),
-                _number(cell["accuracy"]),
-                _interval(cell),
-                _number(part["chunk_auc"]["overall"]["auc"]),
-                _number(part["drift"] and part["drift"]["drift"], "+.2f"),
-                _number(part["length"]["spearman"], "+.2f"),
-            ]
-        )
-    lines += [*_aligned(rows), ""]
-
-    found = report["calibration"]
-    if found is not None:
-        for weights, said in (("balanced", "both labels weigh the same"), ("unweighted", "each chunk weighs the same")):
-            lines.append(f"  calibration, {said}: ECE {found[weights]['ece']:.3f}, Brier {found[weights]['brier']:.3f}")
-    change = report["drift"]
-    if change is None:
-        lines.append(f"  drift of real chunks: - ({MIN_DRIFT_DOCUMENTS} documents of two chunks are needed)")
-    else:
-        lines.append(
-            f"  drift of real chunks: {change['drift']:+.3f} (standard error {change['standard_error']:.3f}; within "
-            f"documents {change['within']:+.3f}) standard deviations, chunk {change['first']} to {change['last']}"
-        )
-    length = report["length"]
-    interval = length["interval_95"]
-    said = "" if interval is None else f" (95 % interval {interval[0]:+.2f}..{interval[1]:+.2f})"
-    lines.append(f"  length bias, Spearman of reward and chunks: {_number(length['spearman'], '+.3f')}{said}")
-    lines.append("")
-    return lines
-
-
-def table(reports: Json, targets: Sequence[Json], min_chunks: int) -> str:
-    lines = [line for name, report in reports.items() for line in _group_table(name, report, min_chunks)]
-    if targets:
-        rows = [["target", "file", "wanted", "found", ""]]
-        for t in targets:
-            wanted = f"{t['sense']} {t['target']:g}"
-            verdict = "reached" if t["reached"] else "MISSED" if t["found"] is not None else "MISSED, not measured"
-            rows.append([t["metric"], t["group"] or "-", wanted, _number(t["found"], ".4f"), verdict])
-        lines += [*_aligned(rows), ""]
-    return "\n".join(lines)

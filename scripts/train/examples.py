@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from documents import InputError
+from errors import InputError
 
 
 @dataclass(frozen=True)
 class Example:
-    """`label`: 1 = chosen, 0 = rejected; `input_ids`: the whole prompt, uint32."""
+    """`label`: 1 = chosen, 0 = rejected; `input_ids`: the whole prompt, uint32; `num_tokens`: of the chunk."""
 
     input_ids: np.ndarray
+    num_tokens: int
     label: int
     kind: str
 
@@ -71,8 +72,9 @@ def _record_of(line: bytes, place: str) -> dict[str, Any]:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise InputError(f"{place}: not JSON: {error}") from error
-    for name, kind in (("document", str), ("label", int), ("kind", str), ("input_ids", list)):
-        if not isinstance(record, dict) or not isinstance(record.get(name), kind) or not record[name] and kind is list:
+    for name, kind in (("document", str), ("num_tokens", int), ("label", int), ("kind", str), ("input_ids", list)):
+        value = record.get(name) if isinstance(record, dict) else None
+        if not isinstance(value, kind) or (kind is list and not value):
             raise InputError(f'{place}: expected an example with "{name}" ({kind.__name__}), found {line[:60]!r}')
     if record["label"] not in (0, 1):
         raise InputError(f"{place}: label: expected 0 or 1, found {record['label']}")
@@ -80,4 +82,5 @@ def _record_of(line: bytes, place: str) -> dict[str, Any]:
 
 
 def _example_of(record: dict[str, Any]) -> Example:
-    return Example(np.array(record["input_ids"], dtype=np.uint32), record["label"], record["kind"])
+    ids = np.array(record["input_ids"], dtype=np.uint32)
+    return Example(ids, record["num_tokens"], record["label"], record["kind"])

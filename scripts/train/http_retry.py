@@ -211,7 +211,7 @@ class JsonEndpoint:
                         outcomes.put(_Outcome(index, value=jobs[index](poster)))
                     except _Stopped:
                         return
-                    except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
+                    except BaseException as error:
                         outcomes.put(_Outcome(index, error=error))
 
             # Daemons: a program that ends must not wait for an answer that takes minutes.

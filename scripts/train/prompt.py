@@ -36,7 +36,7 @@ def chunk_starts(num_tokens: int) -> range:
 
 def label_ids(tokenizer: Tokenizer) -> tuple[int, int]:
     """Ids of the letters A and B."""
-    ids = tokenizer.token_to_id(CHOSEN), tokenizer.token_to_id(REJECTED)
-    if None in ids:
+    chosen, rejected = tokenizer.token_to_id(CHOSEN), tokenizer.token_to_id(REJECTED)
+    if chosen is None or rejected is None:
         raise ValueError("tokenizer: no single token for A or B")
-    return ids
+    return chosen, rejected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator
@@ -11,15 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from documents import InputError
+from program import ProgramRun
 from prompt import TEMPLATE_HEAD, TEMPLATE_TAIL
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class ChunkPrompt:
-    """Prompt of one chunk. `begin`, `end`: the chunk's code points in the text; a cut character may put them off by one."""
+    """Prompt of one chunk. `begin`, `end`: its code points in the text; a cut character may put them off by one."""
 
     line: int
     chunk: int
@@ -30,53 +27,21 @@ class ChunkPrompt:
     input_ids: list[int]
 
 
-class PromptsError(Exception):
-    """The program could not be run, or refused what it was given; the message is its own."""
-
-
-def find_program(path: Path | None) -> Path:
-    """The given program, else the one in build/, else the one on the PATH. Throws InputError."""
-    if path is None:
-        path = REPOSITORY / "build" / "prm-score"
-        if not path.is_file() and (found := shutil.which("prm-score")):
-            path = Path(found)
-    if not path.is_file():
-        raise InputError(f"{path}: no such program; build it with scripts/quickstart.sh, or name it with --prm-score")
-    return path
-
-
 def chunk_prompts(program: Path, model: Path, texts: Iterable[str]) -> Iterator[ChunkPrompt]:
-    """Prompts of all chunks of all texts, in order; `line` is the text's number, from 0. Throws PromptsError.
+    """Prompts of all chunks of all texts, in order; `line` is the text's number, from 0. Throws ProgramError.
 
     A text without tokens has no prompts. Memory does not grow with the number of texts.
     """
-    command = [str(program), "prompts", "--model", str(model), "--errors-ok", "--progress", "none"]
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except OSError as error:
-        raise PromptsError(f"{program}: {error}") from error
-    assert process.stdin and process.stdout and process.stderr
+    arguments = ["prompts", "--model", str(model), "--errors-ok", "--progress", "none"]
     failures: list[BaseException] = []
-    messages: list[bytes] = []
-    threads = [
-        threading.Thread(target=_feed, args=(process.stdin, texts, failures), daemon=True),
-        threading.Thread(target=lambda: messages.append(process.stderr.read()), daemon=True),
-    ]
-    for thread in threads:
-        thread.start()
-    complete = False
-    try:
-        yield from _chunks(process.stdout)
-        complete = True
-    finally:
-        if not complete:
-            process.kill()
-        code = process.wait()
-    for thread in threads:
-        thread.join()
-    if code != 0:
-        said = b"".join(messages).decode(errors="replace").strip().splitlines()
-        raise PromptsError(f"{' '.join(command)}: exit code {code}: {said[-1] if said else 'no message'}")
+    with ProgramRun(program, arguments, subprocess.PIPE) as run:
+        feeder = threading.Thread(target=_feed, args=(run.process.stdin, texts, failures), daemon=True)
+        feeder.start()
+        yield from _chunks(run.stdout)
+        code = run.wait()
+        feeder.join()
+        if code != 0:
+            raise run.failure(f"prompts --model {model}: ")
     if failures:
         raise failures[0]
 
@@ -88,7 +53,7 @@ def _feed(stdin: IO[bytes], texts: Iterable[str], failures: list[BaseException])
                 stdin.write(json.dumps({"text": text}).encode() + b"\n")
     except BrokenPipeError:
         pass  # the program ended early; its exit code says why
-    except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+    except BaseException as error:  # handed to the thread that waits
         failures.append(error)
 
 
@@ -122,8 +87,9 @@ _CUT_CHARACTER = 4
 
 
 def _head_place(prompt: str, expected: int) -> int:
-    """Where the template's head begins: at the expected place or near it, whatever the texts hold, else the last one."""
-    for place in sorted(range(max(0, expected - _CUT_CHARACTER), expected + _CUT_CHARACTER + 1), key=lambda x: abs(x - expected)):
+    """Where the template's head begins: the expected place or one near it, whatever the texts hold, else the last."""
+    places = range(max(0, expected - _CUT_CHARACTER), expected + _CUT_CHARACTER + 1)
+    for place in sorted(places, key=lambda x: abs(x - expected)):
         if prompt.startswith(TEMPLATE_HEAD, place):
             return place
     return prompt.rindex(TEMPLATE_HEAD, 0, len(prompt) - len(TEMPLATE_TAIL) + 1)

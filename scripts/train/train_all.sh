@@ -1,37 +1,58 @@
 #!/usr/bin/env bash
-# Trains the shipped judge from the corpus and evaluates it: tokenizer, base model, examples, detector, judge, held-out
-# documents. About an hour on one free CPU core with bfloat16 instructions.
+# train_all.sh - makes the shipped judge: texts, tokenizer, base models, examples, judge, evaluation.
 #
-#   scripts/train/train_all.sh [WORK_FOLDER] [JUDGE_FOLDER]
+#   scripts/train/train_all.sh [WORK_FOLDER]
 #
-# Intermediate files go to WORK_FOLDER (default build/train), the judge to JUDGE_FOLDER (default WORK_FOLDER/judge).
-# PYTHON names the interpreter (default python3) with the packages of scripts/train/requirements.txt.
+# Everything lies below WORK_FOLDER (default build/train), the judge in WORK_FOLDER/judge, what it reaches in
+# WORK_FOLDER/report. A step whose result is there is not run again. Two CPU cores need about two hours and a half, most
+# of it training. PYTHON names an interpreter with the packages of scripts/train/requirements.txt (default python3),
+# PRM_SCORE the program (default build/prm-score). Needs the Debian packages apertium, apertium-eng-spa, apertium-eng-cat.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=${1:-"$here/../../build/train"}
-judge=${2:-"$work/judge"}
 python=${PYTHON:-python3}
-export OMP_NUM_THREADS=1
+program=${PRM_SCORE:-"$here/../../build/prm-score"}
+threads=$(nproc)
+mkdir -p "$work"
+cd "$work"
 
+# step RESULT SCRIPT ARGUMENTS...: unless RESULT is there already.
 step() {
-  echo "== $*" >&2
-  local script=$1
-  shift
+  local result=$1 script=$2
+  shift 2
+  if [[ -e $result ]]; then
+    echo "== there: $result" >&2
+    return
+  fi
+  echo "== $script $*" >&2
   "$python" "$here/$script" "$@"
 }
 
-mkdir -p "$work"
-step train_tokenizer.py --out "$work/tokenizer"
-step train_base.py --tokenizer "$work/tokenizer" --out "$work/base"
-step make_data.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/examples.jsonl"
-step train_detector.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/detector"
-step train_judge.py --tokenizer "$work/tokenizer" --base "$work/detector" --data "$work/examples.jsonl" --out "$judge"
+step texts/sources.json fetch_texts.py --out texts --work packages
+step tokenizer/tokenizer.json train_tokenizer.py texts/train.jsonl --out tokenizer
 
-step make_data.py --held-out --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout_examples.jsonl" \
-  --documents 60 --seed 5
-step make_heldout.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout.jsonl"
-step make_heldout.py --tokenizer "$work/tokenizer" --base "$work/base" --out "$work/heldout_long.jsonl" \
-  --documents 6 --min-tokens 3600 --max-tokens 4000 --kinds real word_shuffle
-step evaluate_judge.py --judge "$judge" --documents "$work/heldout.jsonl" "$work/heldout_long.jsonl" \
-  --examples "$work/heldout_examples.jsonl" --oracle 3 | tee "$work/evaluation.json"
+# Two models to sample from: a smaller one, and the one that the judge starts from.
+step sampler/model.safetensors train_base.py texts/train.jsonl --tokenizer tokenizer --out sampler --threads "$threads" \
+  --hidden-size 192 --intermediate-size 512 --train-tokens 4000000 --window 640
+step base/model.safetensors train_base.py texts/train.jsonl --tokenizer tokenizer --out base --threads "$threads" \
+  --train-tokens 8000000
+
+make_data=(--model base --prm-score "$program" --threads "$threads" --translator apertium:spa --translator apertium:cat
+  --sampler transformers:sampler --sampler transformers:base --sampler-context 96 --batch 600)
+step data/examples.jsonl make_data.py texts/train.jsonl "${make_data[@]}" --out data --excerpts 2800 --long-share 0.05 \
+  --no-text
+step surprise/model.safetensors train_surprise.py --base base --versions data/versions.jsonl --out surprise \
+  --threads "$threads"
+step detector/model.safetensors train_detector.py --base surprise --versions data/versions.jsonl --out detector \
+  --threads "$threads" --learning-rate 5e-4
+step judge/model.safetensors train_judge.py --base detector --data data/examples.jsonl --out judge --threads "$threads" \
+  --learning-rate 5e-4 --token-loss 1
+
+evaluation=("${make_data[@]}" --purpose evaluate --min-chunks 8 --max-chunks 12 --evaluated-strengths 0.25 0.5 1)
+for part in heldout unseen; do
+  step "evaluate-$part/versions.jsonl" make_data.py "texts/$part.jsonl" "${evaluation[@]}" --out "evaluate-$part" \
+    --excerpts 40 --seed 7
+done
+step report/results.json evaluate_judge.py --judge judge --prm-score "$program" --threads "$threads" --out report \
+  --targets "$here/targets.json" --group heldout=evaluate-heldout/versions.jsonl --group unseen=evaluate-unseen/versions.jsonl

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
 from tree import plain_tree
 
+
 def training_stream(tokenizer: Tokenizer, documents: list[Document]) -> torch.Tensor:
     """All documents as one row of ids, `<|endoftext|>` in front of each."""
     end = tokenizer.token_to_id(END_OF_TEXT)

@@ -1,9 +1,9 @@
 """Teaches a base model to see damage: at every token, is this real text or text made worse?
 
-For small base models, before train_judge.py. Such a model does not know by itself how surprised it is, and the one letter of
-a whole chunk is too thin a signal to teach it that; here every token carries a label. The windows come from the versions
-of make_data.py, real and made worse in equal weight. The result is a checkpoint with the head of a judge, for train_judge.py
-to start from.
+For small base models, before train_judge.py. Such a model does not know by itself how surprised it is, and the one
+letter of a whole chunk is too thin a signal to teach it that; here every token carries a label. The windows come from
+the versions of make_data.py, real and made worse in equal weight. The result is a checkpoint with the head of a judge,
+for train_judge.py to start from.
 """
 
 from __future__ import annotations
@@ -13,89 +13,120 @@ import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
 from checkpoint import letter_ids, open_judge, save_judge
-from documents import InputError
-from make_data import read_versions
+from damage import CORRUPTIONS
+from errors import InputError
+from prompt import CHUNK_SIZE
 from schedule import build_optimizer, set_learning_rate
 from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
-from tree import Tree, log_odds_of, plain_tree
-from versions import CHUNK, REAL, Version
+from tree import log_odds_of, plain_tree
+from versions import CHUNK, DOCUMENT, REAL, SAMPLED, TRANSLATION, Label, Version, read_versions
 
-CHOSEN, REJECTED, UNLABELLED = 1, 0, -1
-DOCUMENT_WINDOW, CHUNK_WINDOW = 512, 256
-"""Tokens of a window. Of a version with a single rejected chunk the last window is taken, with the real text before it."""
+CHOSEN, REJECTED, UNLABELLED = Label.CHOSEN, Label.REJECTED, -1
+WINDOW = 512
+"""Tokens of a window."""
 
 
 @dataclass(frozen=True)
 class Window:
-    ids: np.ndarray  # uint32 [window]
-    labels: np.ndarray  # int8 [window]
-    kind: str
+    ids: np.ndarray  # uint32 [WINDOW]
+    labels: np.ndarray  # int8 [WINDOW]
+    kinds: np.ndarray  # int8 [WINDOW]: places in KINDS
 
 
-def token_labels(version: Version, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Per token, by its first code point. In a chunk version the real beginning counts as chosen: it is real text."""
-    labels = np.full(len(offsets), UNLABELLED, dtype=np.int8)
-    begins = np.array([begin for begin, _ in offsets])
-    for begin, end in version.chosen:
-        labels[(begins >= begin) & (begins < end)] = CHOSEN
-    if version.scope == CHUNK and version.rejected:
-        labels[begins < version.rejected[0][0]] = CHOSEN
-    for begin, end in version.rejected:
-        labels[(begins >= begin) & (begins < end)] = REJECTED
-    return labels
+KINDS = (REAL, SAMPLED, TRANSLATION, *CORRUPTIONS)
 
 
-def windows_of(version: Version, tokenizer: Tokenizer, pad: int) -> list[Window]:
+@dataclass
+class Tokens:
+    """A text's tokens, what they are and how they came about."""
+
+    ids: np.ndarray
+    labels: np.ndarray
+    kinds: np.ndarray
+    begins: np.ndarray  # first code point of each
+
+
+def tokens_of(version: Version, tokenizer: Tokenizer) -> Tokens:
     encoding = tokenizer.encode(version.text, add_special_tokens=False)
-    ids, labels = np.array(encoding.ids, dtype=np.uint32), token_labels(version, encoding.offsets)
-    if version.scope == CHUNK:
-        pieces = [(ids[-CHUNK_WINDOW:], labels[-CHUNK_WINDOW:])]
-        size = CHUNK_WINDOW
-    else:
-        size = DOCUMENT_WINDOW
-        pieces = [(ids[b : b + size], labels[b : b + size]) for b in range(0, len(ids), size)]
-        pieces = [piece for piece in pieces if len(piece[0]) >= size // 4]
-    windows = []
-    for piece_ids, piece_labels in pieces:
-        missing = size - len(piece_ids)
-        windows.append(
-            Window(
-                np.pad(piece_ids, (0, missing), constant_values=pad),
-                np.pad(piece_labels, (0, missing), constant_values=UNLABELLED),
-                version.kind,
+    begins = np.array([begin for begin, _ in encoding.offsets], dtype=np.int64)
+    labels = np.full(len(begins), UNLABELLED, dtype=np.int8)
+    for ranges, label in ((version.chosen, CHOSEN), (version.rejected, REJECTED)):
+        for begin, end in ranges:
+            labels[(begins >= begin) & (begins < end)] = label
+    kinds = np.full(len(begins), KINDS.index(version.kind), dtype=np.int8)
+    return Tokens(np.array(encoding.ids, dtype=np.uint32), labels, kinds, begins)
+
+
+def patched(real: Tokens, chunks: dict[int, tuple[np.ndarray, str]], chosen: set[int]) -> Tokens:
+    """The real text with the rejected chunks of the `chosen` numbers in place of its own."""
+    ids, labels, kinds = [], [], []
+    for number, begin in enumerate(range(0, len(real.ids), CHUNK_SIZE)):
+        part = slice(begin, begin + CHUNK_SIZE)
+        if number in chosen:
+            worse, kind = chunks[number]
+            ids.append(worse)
+            labels.append(np.full(len(worse), REJECTED, dtype=np.int8))
+            kinds.append(np.full(len(worse), KINDS.index(kind), dtype=np.int8))
+        else:
+            ids.append(real.ids[part])
+            labels.append(real.labels[part])
+            kinds.append(real.kinds[part])
+    return Tokens(np.concatenate(ids), np.concatenate(labels), np.concatenate(kinds), real.begins)
+
+
+def texts_of(versions: Sequence[Version], tokenizer: Tokenizer, rng: random.Random) -> Iterator[Tokens]:
+    """A document's versions as a whole; and its real text twice with rejected chunks in it, the second time where the
+    first one is real. So every chunk is there once as real and once as rejected, at the same place: nothing but the
+    text itself can tell them apart."""
+    real = next((v for v in versions if v.kind == REAL and v.scope == DOCUMENT), None)
+    for version in versions:
+        if version.scope == DOCUMENT:
+            yield tokens_of(version, tokenizer)
+    if real is None:
+        return
+    real_tokens = tokens_of(real, tokenizer)
+    chunks = {}
+    for version in versions:
+        if version.scope == CHUNK:
+            number = int(version.id.rpartition("-")[2])
+            begin = real_tokens.begins[number * CHUNK_SIZE] if number * CHUNK_SIZE < len(real_tokens.begins) else None
+            if begin is not None and (ids := tokenizer.encode(version.text[begin:], add_special_tokens=False).ids):
+                chunks[number] = np.array(ids[:CHUNK_SIZE], dtype=np.uint32), version.kind
+    if chunks:
+        first = {number for number in chunks if rng.random() < 0.5}
+        yield patched(real_tokens, chunks, first)
+        yield patched(real_tokens, chunks, set(chunks) - first)
+
+
+def windows_of(tokens: Tokens, pad: int) -> Iterator[Window]:
+    for begin in range(0, len(tokens.ids), WINDOW):
+        part = slice(begin, begin + WINDOW)
+        missing = WINDOW - len(tokens.ids[part])
+        if missing <= WINDOW * 3 // 4:
+            yield Window(
+                np.pad(tokens.ids[part], (0, missing), constant_values=pad),
+                np.pad(tokens.labels[part], (0, missing), constant_values=UNLABELLED),
+                np.pad(tokens.kinds[part], (0, missing)),
             )
-        )
-    return windows
 
 
-def read_windows(path: Path, tokenizer: Tokenizer, pad: int) -> dict[int, list[Window]]:
-    """By size."""
-    windows: dict[int, list[Window]] = defaultdict(list)
-    for version in read_versions(path):
-        for window in windows_of(version, tokenizer, pad):
-            windows[len(window.ids)].append(window)
+def read_windows(path: Path, tokenizer: Tokenizer, pad: int, rng: random.Random) -> list[Window]:
+    windows: list[Window] = []
+    for _, versions in groupby(read_versions(path), key=lambda version: version.document):
+        for tokens in texts_of(list(versions), tokenizer, rng):
+            windows += windows_of(tokens, pad)
     if not windows:
-        raise InputError(f"{path}: expected versions of at least {DOCUMENT_WINDOW // 4} tokens, found none")
+        raise InputError(f"{path}: expected versions of at least {WINDOW // 4} tokens, found none")
     return windows
-
-
-def batches_of(windows: dict[int, list[Window]], tokens: int, rng: random.Random) -> list[list[Window]]:
-    """All windows once, in random order; the windows of a batch have one size and about `tokens` tokens together."""
-    batches = []
-    for size, members in sorted(windows.items()):
-        members = rng.sample(members, len(members))
-        per_batch = max(1, tokens // size)
-        batches += [members[b : b + per_batch] for b in range(0, len(members), per_batch)]
-    rng.shuffle(batches)
-    return batches
 
 
 class Log:
@@ -106,14 +137,14 @@ class Log:
         self._losses: list[float] = []
         self._right: dict[str, list[float]] = defaultdict(list)
 
-    def add(self, loss: float, log_odds: torch.Tensor, labels: torch.Tensor, kinds: list[str]) -> None:
+    def add(self, loss: float, log_odds: torch.Tensor, labels: torch.Tensor, kinds: torch.Tensor) -> None:
+        """The last three for the labelled tokens alone."""
         self._losses.append(loss)
         right = (log_odds > 0) == (labels == CHOSEN)
-        for row, kind in enumerate(kinds):
-            for label, name in ((REJECTED, kind), (CHOSEN, REAL)):
-                places = labels[row] == label
-                if places.any():
-                    self._right[name].append(right[row][places].float().mean().item())
+        for index, kind in enumerate(KINDS):
+            places = labels == CHOSEN if kind == REAL else (kinds == index) & (labels == REJECTED)
+            if places.any():
+                self._right[kind].append(right[places].float().mean().item())
 
     def report(self, step: int, num_steps: int) -> None:
         kinds = " ".join(f"{kind} {np.mean(r):.2f}" for kind, r in sorted(self._right.items()))
@@ -128,40 +159,39 @@ def train(args: argparse.Namespace) -> None:
     rng = random.Random(args.seed)
     letters = letter_ids(args.base)
     tokenizer = Tokenizer.from_file(str(args.base / "tokenizer.json"))
-    windows = read_windows(args.versions, tokenizer, pad=letters[0])
-    everything = [w.labels for members in windows.values() for w in members]
-    counts = [sum(int((labels == label).sum()) for labels in everything) for label in (REJECTED, CHOSEN)]
+    windows = read_windows(args.versions, tokenizer, letters[0], rng)
+    counts = [sum(int((w.labels == label).sum()) for w in windows) for label in (REJECTED, CHOSEN)]
     if min(counts) == 0:
         raise InputError(f"{args.versions}: expected real and rejected text, found {counts[1]} and {counts[0]} tokens")
     weights = torch.tensor([sum(counts) / 2 / counts[0], sum(counts) / 2 / counts[1]])
-    batches = [batch for _ in range(args.epochs) for batch in batches_of(windows, args.batch_tokens, rng)]
-    batches = batches[: args.max_steps]
-    print(f"{sum(map(len, windows.values()))} windows, {counts[1]} real and {counts[0]} rejected tokens", flush=True)
+    order = [window for _ in range(args.epochs) for window in rng.sample(windows, len(windows))]
+    per_step = max(1, args.batch_tokens // WINDOW)
+    num_steps = min(len(order) // per_step or 1, args.max_steps or len(order))
+    print(f"{len(windows)} windows, {counts[1]} real and {counts[0]} rejected tokens", flush=True)
 
     model = open_judge(args.base, letters)
     optimizer = build_optimizer(model, args.learning_rate)
-    trees: dict[int, Tree] = {size: plain_tree(size) for size in windows}
-    log = Log()
-    for step, batch in enumerate(batches):
-        set_learning_rate(optimizer, args.learning_rate, step, len(batches))
-        input_ids = torch.from_numpy(np.stack([w.ids for w in batch]).astype(np.int64))
-        labels = torch.from_numpy(np.stack([w.labels for w in batch]))
+    tree, log = plain_tree(WINDOW), Log()
+    for step in range(num_steps):
+        set_learning_rate(optimizer, args.learning_rate, step, num_steps)
+        batch = order[step * per_step : (step + 1) * per_step]
+        input_ids, labels, kinds = (
+            torch.from_numpy(np.stack([getattr(w, name) for w in batch]).astype(np.int64))
+            for name in ("ids", "labels", "kinds")
+        )
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.base_model(
-                input_ids=input_ids, tree=trees[input_ids.shape[1]], use_cache=False
-            ).last_hidden_state
-        log_odds = log_odds_of(model, hidden, letters)
+            hidden = model.base_model(input_ids=input_ids, tree=tree, use_cache=False).last_hidden_state
         known = labels != UNLABELLED
         known[:, : args.unlabelled] = False
-        targets = labels[known].float()
-        loss = binary_cross_entropy_with_logits(log_odds[known], targets, weight=weights[labels[known].long()])
+        log_odds, labels = log_odds_of(model, hidden, letters)[known], labels[known]
+        loss = binary_cross_entropy_with_logits(log_odds, labels.float(), weight=weights[labels])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        log.add(loss.item(), log_odds.detach(), labels, [w.kind for w in batch])
-        if (step + 1) % args.log_every == 0 or step + 1 == len(batches):
-            log.report(step + 1, len(batches))
+        log.add(loss.item(), log_odds.detach(), labels, kinds[known])
+        if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
+            log.report(step + 1, num_steps)
     save_judge(model, letters, args.base, args.out, torch.float32)
 
 
@@ -173,7 +203,9 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=1, help="passes over the versions (default: 1)")
     parser.add_argument("--max-steps", type=int, help="optimizer steps at most (default: as the epochs have)")
     parser.add_argument("--batch-tokens", type=int, default=8192, help="tokens of one step (default: 8192)")
-    parser.add_argument("--unlabelled", type=int, default=4, help="first tokens of a window, too few to tell (default: 4)")
+    parser.add_argument(
+        "--unlabelled", type=int, default=4, help="first tokens of a window, too few to tell (default: 4)"
+    )
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="peak learning rate of AdamW (default: 1e-3)")
     parser.add_argument("--seed", type=int, default=6, help="seed of head and order (default: 6)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")

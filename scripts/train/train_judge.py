@@ -1,12 +1,13 @@
 """Trains a judge: a causal language model that answers A (real) or B (made worse) at the end of a judgement prompt.
 
-The loss is the cross entropy over the two letters at the last position of each prompt. All prompts of a document run in one
-pass that computes their common context once (--no-shared-context: each prompt by itself, for architectures whose attention
-cannot be replaced). A small model learns better with --token-loss, which asks the same question at every token of the chunk.
+The loss is the cross entropy over the two letters at the last position of each prompt. All prompts of a document run in
+one pass that computes their common context once (--no-shared-context: each prompt by itself, for architectures whose
+attention cannot be replaced). A small model learns better with --token-loss, which asks the same question at every
+token of the chunk.
 
 The start is a Hugging Face checkpoint (--base), or a fresh small Qwen2 with a given tokenizer (--fresh). OUT becomes a
-Hugging Face folder whose head keeps the letters' rows only. A run that was interrupted goes on where its last saved state
-was when it is started again. The same seed on the same machine gives the same file.
+Hugging Face folder whose head keeps the letters' rows only. A run that was interrupted goes on where its last saved
+state was when it is started again. The same seed on the same machine gives the same file.
 """
 
 from __future__ import annotations
@@ -25,16 +26,18 @@ from statistics import fmean
 
 import numpy as np
 import torch
-from checkpoint import letter_ids, keep_letters, open_judge, save_judge
-from documents import InputError
+from checkpoint import keep_letters, letter_ids, open_judge, save_judge
+from errors import InputError
 from evaluation_metrics import auc
 from examples import Example, ExampleFile
 from fresh_model import add_size_options, fresh_model
+from prompt import TEMPLATE_TAIL, encode
 from schedule import build_optimizer, set_learning_rate
+from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 from transformers import PreTrainedModel
-from tree import Tree, build_trees, log_odds_of, row_log_odds
+from tree import build_trees, log_odds_of, row_log_odds
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 STATE_FILE = "train_state.pt"
@@ -55,9 +58,10 @@ class Answers:
 class Judge:
     """Model, letters and how to run it."""
 
-    def __init__(self, model: PreTrainedModel, letters: tuple[int, int], args: argparse.Namespace) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: Path, args: argparse.Namespace) -> None:
         self.model = model
-        self.letters = letters
+        self.letters = letter_ids(tokenizer)
+        self._num_tail_tokens = len(encode(Tokenizer.from_file(str(tokenizer / "tokenizer.json")), TEMPLATE_TAIL))
         self.device = torch.device(args.device)
         self._shared_context = not args.no_shared_context
         self._bfloat16 = args.compute_dtype == "bfloat16"
@@ -69,32 +73,37 @@ class Judge:
         prompts = [example.input_ids for example in examples]
         if not self._shared_context:
             for example in examples:
-                yield self._answers([example], *self._run_alone(example.input_ids))
+                rows = self._run_alone(example.input_ids)
+                yield self._answers([example], rows[-1:], [rows[-self._num_judged_rows(example) :]])
             return
         for tree in build_trees(prompts, self._max_rows):
             tree = tree.to(self.device)
             with self._precision():
                 rows = row_log_odds(self.model, tree, self.letters).float()
-            branches = [rows[b : e + 1] for b, e in zip(tree.first_rows.tolist(), tree.last_rows.tolist(), strict=True)]
-            yield self._answers([examples[i] for i in tree.prompts], rows[tree.last_rows], branches)
+            members = [examples[i] for i in tree.prompts]
+            judged = [rows[tree.rows_of(i, self._num_judged_rows(e))] for i, e in enumerate(members)]
+            yield self._answers(members, rows[tree.last_rows], judged)
 
     def _precision(self) -> torch.autocast | nullcontext[None]:
         return torch.autocast(self.device.type, torch.bfloat16) if self._bfloat16 else nullcontext()
 
-    def _run_alone(self, prompt: np.ndarray) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def _run_alone(self, prompt: np.ndarray) -> torch.Tensor:
         input_ids = torch.from_numpy(prompt.astype(np.int64))[None].to(self.device)
         with self._precision():
             hidden = self.model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
-        rows = log_odds_of(self.model, hidden[0], self.letters).float()
-        return rows[-1:], [rows[-BRANCH_ROWS:]]
+        return log_odds_of(self.model, hidden[0], self.letters).float()
 
-    def _answers(self, examples: list[Example], log_odds: torch.Tensor, branches: list[torch.Tensor]) -> Answers:
+    def _num_judged_rows(self, example: Example) -> int:
+        """The chunk's tokens and the template's behind it, up to a merge at the joint: they carry the token loss."""
+        return example.num_tokens + self._num_tail_tokens
+
+    def _answers(self, examples: list[Example], log_odds: torch.Tensor, judged: list[torch.Tensor]) -> Answers:
         labels = torch.tensor([float(example.label) for example in examples], device=log_odds.device)
         losses = binary_cross_entropy_with_logits(log_odds, labels, reduction="none")
         if self._token_loss:
             dense = [
-                binary_cross_entropy_with_logits(branch[-BRANCH_ROWS:], label.expand_as(branch[-BRANCH_ROWS:]))
-                for branch, label in zip(branches, labels, strict=True)
+                binary_cross_entropy_with_logits(rows, label.expand_as(rows))
+                for rows, label in zip(judged, labels, strict=True)
             ]
             losses = losses + self._token_loss * torch.stack(dense)
         return Answers(log_odds, losses, labels, [example.kind for example in examples])
@@ -115,13 +124,9 @@ class Judge:
                     self.model.set_attn_implementation("tree")
                     if abs(rows[row].item() - alone) > TREE_TOLERANCE * max(1.0, abs(alone)):
                         raise InputError(
-                            f"{self.model.config.model_type}: log_odds with shared context {rows[row].item():.6f}, alone "
-                            f"{alone:.6f}; this architecture needs --no-shared-context"
+                            f"{self.model.config.model_type}: log_odds with shared context {rows[row].item():.6f}, "
+                            f"alone {alone:.6f}; this architecture needs --no-shared-context"
                         )
-
-
-BRANCH_ROWS = 80
-"""Of a prompt's own rows the last ones, chunk and template, carry the token loss."""
 
 
 def evaluate(judge: Judge, examples: ExampleFile, max_documents: int) -> dict[str, float]:
@@ -195,7 +200,7 @@ def train(args: argparse.Namespace) -> None:
     model.to(args.device).train()
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    judge = Judge(model, letters, args)
+    judge = Judge(model, tokenizer_folder, args)
     judge.check_shared_context(examples.group(0))
     optimizer = build_optimizer(model, args.learning_rate)
     steps = steps_of(examples, args)
@@ -223,7 +228,8 @@ def train(args: argparse.Namespace) -> None:
             if (step + 1) % args.log_every == 0 or is_last:
                 log.write(step + 1)
             if evaluated and ((step + 1) % args.eval_every == 0 or is_last):
-                log.write(step + 1, **{f"eval/{k}": v for k, v in evaluate(judge, evaluated, args.eval_documents).items()})
+                found = evaluate(judge, evaluated, args.eval_documents)
+                log.write(step + 1, **{f"eval/{name}": value for name, value in found.items()})
             if (step + 1) % args.save_every == 0 and not is_last:
                 save_state(args, model, optimizer, step + 1)
     save_judge(model, letters, tokenizer_folder, args.out, DTYPES[args.dtype])
@@ -232,15 +238,16 @@ def train(args: argparse.Namespace) -> None:
 
 def fingerprint(args: argparse.Namespace) -> dict[str, str]:
     """Options that a continued run must share with the one it continues."""
-    free = {"out", "threads", "log_every", "save_every", "eval_every", "eval_data", "eval_documents", "device", "overwrite"}
+    free = {"out", "threads", "device", "overwrite", "log_every", "save_every"}
+    free |= {"eval_every", "eval_data", "eval_documents"}
     return {name: str(value) for name, value in vars(args).items() if name not in free}
 
 
 def save_state(args: argparse.Namespace, model: PreTrainedModel, optimizer: torch.optim.Optimizer, step: int) -> None:
     """Written aside, then renamed: a run that is killed meanwhile keeps the state before."""
     partial = args.out / (STATE_FILE + ".partial")
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "options": fingerprint(args)}
-    torch.save(state, partial)
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+    torch.save(state | {"options": fingerprint(args)}, partial)
     partial.rename(args.out / STATE_FILE)
 
 
@@ -256,8 +263,8 @@ def load_state(args: argparse.Namespace, model: PreTrainedModel, optimizer: torc
     for name, value in fingerprint(args).items():
         if state["options"].get(name) != value:
             raise InputError(
-                f"{path}: the interrupted run had --{name.replace('_', '-')} {state['options'].get(name)}, this one has "
-                f"{value}; the same options go on, --overwrite begins anew"
+                f"{path}: the interrupted run had --{name.replace('_', '-')} {state['options'].get(name)}, this one "
+                f"has {value}; the same options go on, --overwrite begins anew"
             )
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
@@ -270,7 +277,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     start = parser.add_mutually_exclusive_group(required=True)
     start.add_argument("--base", type=Path, help="checkpoint to start from: a base model, a detector, or a judge")
-    start.add_argument("--fresh", type=Path, metavar="TOKENIZER", help="start from a new small Qwen2 with the tokenizer of this folder")
+    start.add_argument(
+        "--fresh", type=Path, metavar="TOKENIZER", help="start from a new small Qwen2 with the tokenizer of this folder"
+    )
     add("--data", type=Path, required=True, help="examples.jsonl of make_data.py")
     add("--out", type=Path, required=True, help="folder for the judge, log.jsonl and the state of an interrupted run")
     add("--eval-data", type=Path, help="examples.jsonl of held-out documents, to evaluate during training")
@@ -278,14 +287,33 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--eval-every", type=int, default=200, help="steps between two evaluations (default: 200)")
     add("--epochs", type=int, default=1, help="passes over the examples (default: 1)")
     add("--max-steps", type=int, help="optimizer steps at most (default: as the epochs have)")
-    add("--documents-per-step", type=int, default=4, help="documents of an optimizer step, one pass or more each: gradients "
-        "accumulate (default: 4)")
-    add("--max-rows", type=int, default=8192, help="tokens of one pass at most, about; what memory allows (default: 8192)")
-    add("--learning-rate", type=float, default=1e-5, help="peak of AdamW's; linear warm-up, then a cosine (default: 1e-5; small "
-        "fresh models want 5e-4)")
-    add("--token-loss", type=float, default=0.0, help="weight of the same loss at every token of the chunk (default: 0)")
-    add("--compute-dtype", choices=DTYPES, default="bfloat16", help="of the matrix products; weights and optimizer are float32 "
-        "(default: bfloat16)")
+    add(
+        "--documents-per-step",
+        type=int,
+        default=4,
+        help="documents of an optimizer step, one pass or more each: gradients accumulate (default: 4)",
+    )
+    add(
+        "--max-rows",
+        type=int,
+        default=8192,
+        help="tokens of one pass at most, about; what memory allows (default: 8192)",
+    )
+    add(
+        "--learning-rate",
+        type=float,
+        default=1e-5,
+        help="peak of AdamW's; linear warm-up, then a cosine (default: 1e-5; small fresh models want 5e-4)",
+    )
+    add(
+        "--token-loss", type=float, default=0.0, help="weight of the same loss at every token of the chunk (default: 0)"
+    )
+    add(
+        "--compute-dtype",
+        choices=DTYPES,
+        default="bfloat16",
+        help="of the matrix products; weights and optimizer are float32 (default: bfloat16)",
+    )
     add("--dtype", choices=DTYPES, default="bfloat16", help="of the safetensors written (default: bfloat16)")
     add("--gradient-checkpointing", action="store_true", help="less memory, about a third more time")
     add("--no-shared-context", action="store_true", help="each prompt in a pass of its own")

@@ -16,6 +16,8 @@ from http_retry import HttpError, JsonEndpoint, MalformedAnswer, Poster, RetryPo
 
 BATCH_CHARS = 60_000
 """Text that one Apertium process gets: some seconds of work, so that its start weighs little and results flow."""
+PROBE = "Good."
+"""What an Apertium that works translates."""
 TRANSLATOR_SPECS = "apertium:spa, apertium:cat or libretranslate:URL#LANGUAGE"
 
 _BLANKS = " \t\r\n\f\v"
@@ -23,15 +25,18 @@ _GAP = re.compile(rf"[{_BLANKS}\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]+")
 
 
 class TranslationError(Exception):
-    """Text that could not be translated; what was finished before has been yielded."""
+    """A translator that does not work; what was finished before has been yielded."""
 
 
 class Translator(Protocol):
     name: str
     """For provenance: "apertium:eng-spa-eng", "http:en-es-en"."""
 
-    def there_and_back(self, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """(index, English by way of the other language) of each text as it is done, in any order."""
+    def there_and_back(self, texts: Sequence[str]) -> Iterator[tuple[int, str | None]]:
+        """(index, English by way of the other language) of each text as it is done, in any order.
+
+        None stands for a text that the translator, though it works, cannot translate.
+        """
         ...
 
 
@@ -137,6 +142,10 @@ class ApertiumTranslator:
 
     One process per direction and batch of texts; the texts are kept apart by NUL, at which every stage of the pipeline
     starts afresh: a text's translation does not depend on its neighbours. Blank lines stay as they are.
+
+    Some paragraphs crash a stage, by faults of the language data: on "It is not behaving" a rule of eng-cat (1.0.1)
+    reads past the end of its words. The process ends with exit code 0 all the same, without the answers from there on.
+    Such a paragraph is tried once more alone; if that fails, its text cannot be translated.
     """
 
     PIVOTS = ("spa", "cat")
@@ -157,43 +166,85 @@ class ApertiumTranslator:
         if found is None:
             raise TranslationError(f"{program}: program not found on PATH; it comes with the {packages}")
         self._program = found
-        output, failed = self._communicate([found, "-l"], b"")
+        output, _, failed = self._communicate([found, "-l"], b"")
         if failed is not None:
             raise TranslationError(failed.message)
         missing = [mode for mode in self._modes if mode not in output.decode("utf-8", "replace").split()]
         if missing:
             raise TranslationError(f"{program}: no mode {' and '.join(missing)}; they come with the {packages}")
 
-    def there_and_back(self, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
+    def there_and_back(self, texts: Sequence[str]) -> Iterator[tuple[int, str | None]]:
         split = [_Paragraphs.of(text) for text in texts]
         for batch in _batches(texts):
             yield from self._batch(batch, split)
 
-    def _batch(self, batch: Sequence[int], split: Sequence[_Paragraphs]) -> Iterator[tuple[int, str]]:
-        records = [paragraph for index in batch for paragraph in split[index].paragraphs]
+    def _batch(self, batch: Sequence[int], split: Sequence[_Paragraphs]) -> Iterator[tuple[int, str | None]]:
+        records: list[str | None] = [paragraph for index in batch for paragraph in split[index].paragraphs]
         failed: _Failed | None = None
         for mode in self._modes:
             # After a failure there, what was finished by then still makes its way back.
-            failed_now = None
-            if records:
-                records, failed_now = self._run(mode, records)
+            todo = [(position, record) for position, record in enumerate(records) if record is not None]
+            answers, failed_now = self._run(mode, [record for _, record in todo])
+            for (position, _), answer in zip(todo, answers, strict=False):
+                records[position] = answer
+            if len(answers) < len(todo):
+                records = records[: todo[len(answers)][0]]
             failed = failed or failed_now
         begin = 0
         for index in batch:
             end = begin + len(split[index].paragraphs)
             if end > len(records):
                 break
-            yield index, split[index].join(records[begin:end])
+            translated = [record for record in records[begin:end] if record is not None]
+            yield index, split[index].join(translated) if len(translated) == end - begin else None
             begin = end
         if failed is not None:
             raise TranslationError(failed.message)
 
-    def _run(self, mode: str, paragraphs: Sequence[str]) -> tuple[list[str], _Failed | None]:
-        """The translated paragraphs, as many as there are, and what went wrong if it is fewer."""
+    def _run(self, mode: str, paragraphs: Sequence[str]) -> tuple[list[str | None], _Failed | None]:
+        """The translated paragraphs, None for one that cannot be; fewer than there are only if something went wrong.
+
+        Where the answers of a process break off, the next one gets the paragraph there alone, and the one after that
+        what follows. Sizes grow and shrink with what was answered, so that bad paragraphs, however many, cost a few
+        times the work of one pass, and some three processes each, with a few more to get back to full size.
+        """
+        translated: list[str | None] = []
+        size, alone = len(paragraphs), False
+        while len(translated) < len(paragraphs):
+            begin = len(translated)
+            part = paragraphs[begin : begin + (1 if alone else size)]
+            answers, said, failed = self._answers(mode, part)
+            translated += answers
+            if failed is not None:
+                return translated, failed
+            is_whole = len(answers) == len(part)
+            if not is_whole and len(part) == 1:
+                # The paragraph's fault, or does nothing work at all?
+                answers, said, failed = self._answers(mode, [PROBE])
+                if failed is None and not answers:
+                    shown = _shown(self._command(mode))
+                    failed = _Failed(
+                        f"{shown}: exit code 0, but expected a translation of {PROBE!r}, found none; {said}"
+                    )
+                if failed is not None:
+                    return translated, failed
+                translated.append(None)
+            elif is_whole and not alone:
+                size *= 4
+            elif not is_whole:
+                size = 2 * len(answers) + 1
+            alone = not is_whole and len(part) > 1
+        return translated, None
+
+    def _command(self, mode: str) -> list[str]:
         # -f none: the stream format itself; -z: every stage answers at NUL; -u: no mark on unknown words.
-        command = [self._program, "-f", "none", "-z", "-u", mode]
+        return [self._program, "-f", "none", "-z", "-u", mode]
+
+    def _answers(self, mode: str, paragraphs: Sequence[str]) -> tuple[list[str], str, _Failed | None]:
+        """What one process translates: paragraphs from the first on, as long as they come back apart and in order."""
         records = [encode_stream(paragraph, number) for number, paragraph in enumerate(paragraphs)]
-        output, failed = self._communicate(command, "".join(record + "\0" for record in records).encode())
+        data = "".join(record + "\0" for record in records).encode()
+        output, said, failed = self._communicate(self._command(mode), data)
         # What stands behind the last NUL is not finished. More NULs may follow, of the stages that end.
         translated: list[str] = []
         for answer in output.decode("utf-8", "replace").split("\0")[:-1][: len(records)]:
@@ -201,14 +252,10 @@ class ApertiumTranslator:
             if number != len(translated):
                 break
             translated.append(text)
-        if failed is None and len(translated) < len(records):
-            failed = _Failed(
-                f"{_shown(command)}: exit code 0, but expected {len(records)} texts apart and in order, "
-                f"found {len(translated)}"
-            )
-        return translated, failed
+        return translated, said, failed
 
-    def _communicate(self, command: Sequence[str], data: bytes) -> tuple[bytes, _Failed | None]:
+    def _communicate(self, command: Sequence[str], data: bytes) -> tuple[bytes, str, _Failed | None]:
+        """Its output, what it said about errors, and how it failed."""
         # The program chooses a UTF-8 locale itself, by LC_CTYPE, which LC_ALL would overrule.
         environment = {name: value for name, value in os.environ.items() if name != "LC_ALL"}
         try:
@@ -233,14 +280,14 @@ class ApertiumTranslator:
         except BaseException:  # an interrupt
             _kill_session(process)
             raise
-        if not how and process.returncode == 0:
-            return output, None
-        how = how or f"exit code {process.returncode}"
         # `apertium` says some errors, that of a missing locale for one, on its standard output.
-        said = errors.strip() or (b"" if b"\0" in output else output.strip())
-        last_line = said.decode("utf-8", "replace").splitlines()[-1:]
-        reason = f"last line of its errors: {last_line[0]}" if last_line else "it said nothing"
-        return output, _Failed(f"{_shown(command)}: {how}; {reason}")
+        message = errors.strip() or (b"" if b"\0" in output else output.strip())
+        last_line = message.decode("utf-8", "replace").splitlines()[-1:]
+        said = f"last line of its errors: {last_line[0]}" if last_line else "it said nothing"
+        if not how and process.returncode == 0:
+            return output, said, None
+        how = how or f"exit code {process.returncode}"
+        return output, said, _Failed(f"{_shown(command)}: {how}; {said}")
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:

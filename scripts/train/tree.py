@@ -1,7 +1,7 @@
 """One forward pass for many prompts that begin alike: a trunk with branches.
 
-The prompts of a document share their beginnings. The trunk is the longest of them; branch i is what prompt i has after its
-longest common prefix with the trunk:
+The prompts of a document share their beginnings. The trunk is the longest of them; branch i is what prompt i has after
+its longest common prefix with the trunk:
 
     trunk     t0 t1 t2 t3 t4 t5 t6 t7 ..
     branch 0  |  b b b b                 attends to t[:prefix] and to itself
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +40,17 @@ class _Group:
     prefix: int
     bias: torch.Tensor  # [end - begin, prefix + end - begin]: 0 or -inf
 
+    def keys_of(self, rows: torch.Tensor) -> torch.Tensor:
+        """[batch, heads, rows, head_dim] -> those that the group's rows may see, the trunk's first."""
+        if self.prefix == self.begin:
+            return rows[:, :, : self.end]
+        return torch.cat([rows[:, :, : self.prefix], rows[:, :, self.begin : self.end]], dim=2)
+
+    def add_to(self, rows: torch.Tensor, more: torch.Tensor) -> None:
+        """Adds to the rows what is laid out as keys_of gives them."""
+        rows[:, :, : self.prefix] += more[:, :, : self.prefix]
+        rows[:, :, self.begin : self.end] += more[:, :, self.prefix :]
+
 
 @dataclass
 class Tree:
@@ -51,6 +63,14 @@ class Tree:
     last_rows: torch.Tensor
     prompts: list[int]
     groups: list[_Group] = field(default_factory=list)
+
+    def rows_of(self, branch: int, count: int) -> torch.Tensor:
+        """Rows of the last `count` ids of a branch's prompt, in order: its own, before them the trunk's."""
+        first, last = int(self.first_rows[branch]), int(self.last_rows[branch])
+        own = min(count, last + 1 - first)
+        prefix = int(self.position_ids[0, first])
+        shared = torch.arange(max(0, prefix - (count - own)), prefix)
+        return torch.cat([shared, torch.arange(last + 1 - own, last + 1)]).to(self.input_ids.device)
 
     def to(self, device: torch.device) -> Tree:
         groups = [_Group(g.begin, g.end, g.prefix, g.bias.to(device)) for g in self.groups]
@@ -80,7 +100,7 @@ def build_trees(prompts: Sequence[np.ndarray], max_rows: int) -> list[Tree]:
             prefix = min(_common_prefix(trunk, prompts[i]), len(prompts[i]) - 1)
             branch = len(prompts[i]) - prefix
             # The first always joins: it is the trunk.
-            if not members or branch <= MAX_BRANCH and rows + branch <= max_rows:
+            if not members or (branch <= MAX_BRANCH and rows + branch <= max_rows):
                 members.append((prefix, i))
                 rows += branch
             else:
@@ -139,6 +159,42 @@ def _group(spans: list[Span]) -> _Group:
     return _Group(begin, end, prefix, bias)
 
 
+class _GroupedAttention(torch.autograd.Function):
+    """Softmax attention of each group of rows. With a backward pass of its own: autograd would make, for every slice of
+    every group, a gradient of the size of all rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, groups: list[_Group]
+    ) -> torch.Tensor:
+        """[batch, heads, rows, head_dim] each, the query scaled -> like the query."""
+        out = torch.empty_like(query)
+        weights = []
+        for group in groups:
+            scores = query[:, :, group.begin : group.end] @ group.keys_of(key).transpose(2, 3)
+            scores += group.bias.to(scores.dtype)
+            weights.append(torch.softmax(scores, dim=-1))
+            out[:, :, group.begin : group.end] = weights[-1] @ group.keys_of(value)
+        ctx.save_for_backward(query, key, value, *weights)
+        ctx.groups = groups
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, None]:
+        query, key, value, *weights = ctx.saved_tensors
+        grad_query = torch.empty_like(query)
+        # A trunk's row is in the keys of many groups: float32, or their sum would lose the small ones.
+        grad_key, grad_value = (torch.zeros_like(x, dtype=torch.float32) for x in (key, value))
+        for group, weight in zip(ctx.groups, weights, strict=True):
+            grad = grad_out[:, :, group.begin : group.end]
+            group.add_to(grad_value, weight.transpose(2, 3) @ grad)
+            grad_weight = grad @ group.keys_of(value).transpose(2, 3)
+            grad_scores = torch._softmax_backward_data(grad_weight, weight, -1, weight.dtype)
+            grad_query[:, :, group.begin : group.end] = grad_scores @ group.keys_of(key)
+            group.add_to(grad_key, grad_scores.transpose(2, 3) @ query[:, :, group.begin : group.end])
+        return grad_query, grad_key.to(key.dtype), grad_value.to(value.dtype), None
+
+
 def _tree_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -153,14 +209,7 @@ def _tree_attention(
     repeats = query.shape[1] // key.shape[1]
     query, key = (query * scaling).to(value.dtype), key.to(value.dtype)  # rotary leaves autocast's bfloat16
     key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
-    outputs = []
-    for group in tree.groups:
-        keys, values = (
-            torch.cat([x[:, :, : group.prefix], x[:, :, group.begin : group.end]], dim=2) for x in (key, value)
-        )
-        scores = query[:, :, group.begin : group.end] @ keys.transpose(2, 3) + group.bias.to(value.dtype)
-        outputs.append(torch.softmax(scores, dim=-1, dtype=value.dtype) @ values)
-    return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
+    return _GroupedAttention.apply(query, key, value, tree.groups).transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(ATTENTION_NAME, _tree_attention)

@@ -9,7 +9,7 @@ NUM_CHARACTERS = 2500
 
 
 def held_out_addresses():
-    """The 10th, 20th, .. file in name order, as scripts/train/corpus.py holds them out from training."""
+    """The 10th, 20th, .. file in name order, as scripts/train/fetch_texts.py holds them out from training."""
     return sorted((program.DATA / "corpus/sotu").glob("*.txt"))[9::10]
 
 

@@ -25,7 +25,7 @@ import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.request import urlopen
 
 DIRECTIVE = re.compile(r"\[\[([^\[\]]*)\]\]")
@@ -65,12 +65,12 @@ class ServerProcess:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     lock = threading.Lock()
-    counts: Counter[str] = Counter()
-    last: dict[str, Any] = {}
+    counts: ClassVar[Counter[str]] = Counter()
+    last: ClassVar[dict[str, Any]] = {}
     api_key: str | None = None
     max_chars: int | None = None
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
     def do_GET(self) -> None:
@@ -93,7 +93,8 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(413, "application/json", '{"error": "too long"}')
         elif is_completion:
             said = f" after {len(text)}, {body['max_tokens']} tokens at {body['temperature']}, seed {body['seed']}"
-            self._answer_json({"object": "text_completion", "choices": [{"index": 0, "text": said}]})
+            length = max(1, body["max_tokens"] // 25)  # fewer tokens than asked for, but more with more asked for
+            self._answer_json({"object": "text_completion", "choices": [{"index": 0, "text": said * length}]})
         else:
             lines = [f"{line} ({body['target']})" if line.strip() else line for line in text.split("\n")]
             self._answer_json({"translatedText": "\n".join(lines)})

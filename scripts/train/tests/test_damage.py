@@ -4,11 +4,11 @@ import random
 from collections import Counter
 
 import pytest
-from damage import CORRUPTIONS, DAMAGES, MARGIN, SPLICE, Damaged, corrupt, split_sentences, splice
+from damage import CORRUPTIONS, DAMAGES, MARGIN, SPLICE, Damaged, corrupt, splice, split_sentences
 
 SENTENCES = [
-    f"The {noun} of the {place} was {state} before the {time} came." for noun, place, state, time in
-    zip(
+    f"The {noun} of the {place} was {state} before the {time} came."
+    for noun, place, state, time in zip(
         ["captain", "river", "garden", "lantern", "market", "bridge", "letter", "orchard", "winter", "harbour"] * 6,
         ["north", "valley", "old town", "island", "coast", "forest"] * 10,
         ["silent", "broken", "golden", "empty", "crowded", "frozen", "hidden"] * 9,
@@ -44,7 +44,8 @@ def test_same_seed_same_text_and_ranges_in_order(kind: str, strength: float) -> 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 def test_stronger_covers_more(kind: str) -> None:
     covered = [
-        sum(e - b for seed in range(5) for b, e in damaged(kind, strength, seed).rejected) for strength in (0.1, 0.5, 1.0)
+        sum(end - begin for seed in range(5) for begin, end in damaged(kind, strength, seed).rejected)
+        for strength in (0.1, 0.5, 1.0)
     ]
     if kind in ("word_shuffle", "char_noise", "span_deletion"):  # one change reaches far: full already in the middle
         assert covered[0] < covered[1]

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from documents import Document, ExcerptLengths, InputError, pick_excerpts, read_documents
-from versions import Version, chunk_label, version_of
+from documents import Document, ExcerptLengths, pick_excerpts, read_documents
+from errors import InputError
+from versions import Label, Version, merged, read_versions, read_with_places, version_of
 
 LENGTHS = ExcerptLengths(min_chunks=2, max_chunks=4, long_share=0.0, long_chunks=8)
 
@@ -44,7 +46,7 @@ def test_bad_lines_name_the_place(tmp_path: Path, content: str, message: str) ->
 
 
 def test_missing_file_and_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no.jsonl"):
+    with pytest.raises(InputError, match=r"no\.jsonl"):
         read_documents([tmp_path / "no.jsonl"])
     with pytest.raises(InputError, match=r"expected \*\.txt"):
         read_documents([tmp_path])
@@ -53,7 +55,7 @@ def test_missing_file_and_empty_folder(tmp_path: Path) -> None:
 def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="x.txt"):
+    with pytest.raises(InputError, match=r"x\.txt"):
         read_documents([path])
 
 
@@ -93,20 +95,86 @@ def version(**ranges: tuple[tuple[int, int], ...]) -> Version:
         ((), ((0, 10), (40, 55)), (0, 40), None),
         ((), ((0, 10), (20, 30)), (0, 40), 0),
         ((), (), (0, 50), None),
+        ((), (), (0, 2), None),  # nobody vouches for it, short as it is
+        (((0, 100),), (), (50, 50), None),
     ],
 )
-def test_chunk_label(
+def test_label(
     chosen: tuple[tuple[int, int], ...],
     rejected: tuple[tuple[int, int], ...],
     chunk: tuple[int, int],
     label: int | None,
 ) -> None:
-    assert chunk_label(version(chosen=chosen, rejected=rejected), chunk) == label
+    found = version(chosen=chosen, rejected=rejected).label(chunk)
+    assert found == label
+    assert found is None or isinstance(found, Label)
+
+
+def test_merged_ranges() -> None:
+    assert merged([(5, 10), (0, 5), (12, 12), (20, 30), (22, 25)]) == ((0, 10), (20, 30))
 
 
 def test_version_lines_round_trip() -> None:
     original = version(chosen=((0, 3),), rejected=((3, 9), (12, 20)))
     line = original.line()
     assert line.endswith("\n") and "\n" not in line[:-1]
-    assert version_of(line) == original
+    assert version_of(line.encode(), "x:1") == original
     assert json.loads(line)["rejected"] == [[3, 9], [12, 20]]
+
+
+def fields(**other: Any) -> dict[str, Any]:
+    return json.loads(version(chosen=((0, 100),)).line()) | other
+
+
+def write_lines(path: Path, *lines: dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_versions_are_read_one_by_one(tmp_path: Path) -> None:
+    path = write_lines(
+        tmp_path / "x.jsonl", fields(), fields(id="w", provenance={"sampler": "m"}), fields(scope="word")
+    )
+    versions = read_versions(path)
+    assert next(versions).id == "v"
+    assert next(versions).provenance == {"sampler": "m"}
+    with pytest.raises(InputError, match="scope"):
+        next(versions)
+    assert next(read_with_places(path))[0] == f"{path}:1"
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (b"{", "expected JSON, found something else"),
+        (b'"\xff"', "expected UTF-8, found the byte 0xff"),
+        (b"[]", "expected a JSON object, found []"),
+        ({"source": None}, 'field "source": expected a string, found null'),
+        ({"kind": 1}, 'field "kind": expected a string, found 1'),
+        ({"scope": "word"}, 'field "scope": expected "document" or "chunk", found "word"'),
+        ({"strength": 2}, 'field "strength": expected a number of 0 to 1 or null, found 2'),
+        ({"strength": True}, 'field "strength": expected a number of 0 to 1 or null, found true'),
+        ({"text": 3}, 'field "text": expected a string, found 3'),
+        ({"chosen": [[0, 101]]}, 'field "chosen": expected a list of [begin, end] with 0 <= begin <= end <= 100'),
+        ({"rejected": [[3, 2]]}, 'field "rejected": expected a list'),
+        ({"provenance": []}, 'field "provenance": expected an object, found []'),
+        ({"id": "v"}, 'field "id": expected one of its own, found "v" of'),
+    ],
+)
+def test_bad_versions(broken: bytes | dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    second = broken if isinstance(broken, bytes) else json.dumps(fields(id="w") | broken).encode()
+    path.write_bytes(json.dumps(fields()).encode() + b"\n\n" + second + b"\n")
+    with pytest.raises(InputError) as caught:
+        list(read_versions(path))
+    assert str(caught.value).startswith(f"{path}:3: {message}")
+
+
+@pytest.mark.parametrize(
+    "field", ["id", "document", "source", "kind", "scope", "strength", "temperature", "text", "chosen", "rejected"]
+)
+def test_missing_fields(field: str, tmp_path: Path) -> None:
+    broken = fields()
+    del broken[field]
+    with pytest.raises(InputError, match=rf'x\.jsonl:1: field "{field}": expected .*, found no such field'):
+        list(read_versions(write_lines(tmp_path / "x.jsonl", broken)))

@@ -18,7 +18,7 @@ import pytest
 from damage import CORRUPTIONS
 from protocol_server import ServerProcess
 from tokenizers import Tokenizer
-from versions import Version
+from versions import Version, read_versions
 
 SCRIPT = Path(make_data.__file__)
 REPOSITORY = SCRIPT.parents[2]
@@ -60,7 +60,7 @@ def by_version(out: Path) -> Iterator[tuple[Version, list[dict[str, Any]]]]:
     examples = defaultdict(list)
     for example in lines_of(out / "examples.jsonl"):
         examples[example["version"]].append(example)
-    for version in make_data.read_versions(out / "versions.jsonl"):
+    for version in read_versions(out / "versions.jsonl"):
         yield version, examples[version.id]
 
 
@@ -113,10 +113,11 @@ def test_real_contexts_and_sampled_contexts(
 ) -> None:
     out = tmp_path / "out"
     server = start_server()
-    options = ("--sampler", f"openai:{server.url}/v1#m", "--kinds", "sampled", "--alternatives", "1", "--min-chunks", "4")
+    options = ("--sampler", f"openai:{server.url}/v1#m", "--kinds", "sampled")
+    options += ("--alternatives", "1", "--min-chunks", "4")
     done = run(documents, out, *options)
     assert done.returncode == 0, done.stderr
-    real = {v.document: v.text for v in make_data.read_versions(out / "versions.jsonl") if v.kind == "real"}
+    real = {v.document: v.text for v in read_versions(out / "versions.jsonl") if v.kind == "real"}
     after_real = after_sampled = 0
     for version, examples in by_version(out):
         if version.kind != "sampled":
@@ -152,7 +153,7 @@ def test_goes_on_after_the_server_was_killed(
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
     assert f"{server.url}/v1/completions" in stderr
-    finished = {v.document for v in make_data.read_versions(out / "versions.jsonl") if v.kind == "real"}
+    finished = {v.document for v in read_versions(out / "versions.jsonl") if v.kind == "real"}
     assert len(finished) == 2
     assert {e["document"] for e in lines_of(out / "examples.jsonl")} == finished  # usable as they are
 
@@ -216,13 +217,24 @@ def test_evaluation_has_every_kind_at_every_strength(
     done = run(documents, out, "--purpose", "evaluate", "--min-chunks", "6", *sampler)
     assert done.returncode == 0, done.stderr
     assert not (out / "examples.jsonl").exists()
-    versions = list(make_data.read_versions(out / "versions.jsonl"))
+    versions = list(read_versions(out / "versions.jsonl"))
     for document in ("d0", "d1", "d2", "d3"):
         mine = [v for v in versions if v.document == document]
         assert sum(v.kind == "real" for v in mine) == 1
         for kind in CORRUPTIONS:
             assert sorted(v.strength for v in mine if v.kind == kind) == [0.1, 0.25, 0.5, 0.75, 1.0]
         assert sorted(v.temperature for v in mine if v.kind == "sampled") == [0.7, 1.5]
+
+
+def test_held_out_documents_are_in_no_training_example(documents: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run(documents, out, "--held-out", "1", "--evaluated-strengths", "0.5", "--max-chunks", "3")
+    assert done.returncode == 0, done.stderr
+    held_out = {v.document for v in read_versions(out / "heldout" / "versions.jsonl")}
+    trained = {v.document.partition("@")[0] for v in read_versions(out / "versions.jsonl")}
+    assert len(held_out) == 1
+    assert held_out | trained == {"d0", "d1", "d2", "d3"}
+    assert {e["document"].partition("@")[0] for e in lines_of(out / "examples.jsonl")} == trained
 
 
 def test_bad_input(documents: Path, tmp_path: Path) -> None:
@@ -237,6 +249,7 @@ def test_bad_input(documents: Path, tmp_path: Path) -> None:
         ((documents, "--translator", "apertium:xyz"), 2, "apertium:xyz"),
         ((documents, "--kinds", "sampled"), 2, "--kinds sampled: needs a --sampler"),
         ((documents, "--min-chunks", "20"), 2, "--min-chunks 20"),
+        ((documents, "--held-out", "4"), 1, "--held-out 4: expected fewer than the 4 documents"),
         ((documents, "--sampler", "openai:http://127.0.0.1:9#m"), 1, "http://127.0.0.1:9/completions"),
         ((documents, "--prm-score", "/nowhere/prm-score"), 1, "/nowhere/prm-score: no such program"),
         ((documents, "--model", str(tmp_path)), 1, str(tmp_path)),

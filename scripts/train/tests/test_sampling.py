@@ -13,18 +13,10 @@ import pytest
 import torch
 from http_retry import RetryPolicy
 from protocol_server import ServerProcess
-from sampling import (
-    OpenAISampler,
-    Request,
-    SamplingError,
-    TransformersSampler,
-    _draws,
-    _pick,
-    open_sampler,
-    without_cut_character,
-)
+from sampling import OpenAISampler, Request, SamplingError, open_sampler, without_cut_character
 from tokenizers import Tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers_sampler import TransformersSampler, _draws, _pick
 
 Start = Callable[..., ServerProcess]
 
@@ -138,9 +130,7 @@ def test_special_tokens_never_appear(checkpoint: Path) -> None:
         assert text and not any(token in text for token in ADDED)
 
 
-def test_distribution_is_the_softmax(
-    exact: TransformersSampler, model: Qwen2ForCausalLM, tokenizer: Tokenizer
-) -> None:
+def test_distribution_is_the_softmax(exact: TransformersSampler, model: Qwen2ForCausalLM, tokenizer: Tokenizer) -> None:
     number = 1600
     for prefix, temperature in [(PREFIX, 1.0), ("A", 1.0), ("A", 1.6)]:
         with torch.inference_mode():
@@ -221,9 +211,9 @@ def test_requests_that_make_no_sense(exact: TransformersSampler, request_: Reque
 
 
 def test_checkpoint_without_a_configuration(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected a checkpoint folder with config.json, found none in it"):
+    with pytest.raises(ValueError, match=r"expected a checkpoint folder with config\.json, found none in it"):
         open_sampler(f"transformers:{tmp_path}")
-    with pytest.raises(ValueError, match="expected a checkpoint folder with config.json, found no such folder"):
+    with pytest.raises(ValueError, match=r"expected a checkpoint folder with config\.json, found no such folder"):
         open_sampler(f"transformers:{tmp_path}/not-there")
     with pytest.raises(ValueError, match="threads: expected 1 or more, found 0"):
         TransformersSampler(tmp_path, threads=0)

@@ -1,11 +1,12 @@
-"""Training: the loss's numbers, shared contexts, reproducibility, resume, bad input; and a small judge from scratch that
-the program scores as transformers does and that beats chance."""
+"""Training: the loss's numbers, shared contexts, reproducibility, resume, bad input; and a small judge from scratch
+that the program scores as transformers does and that beats chance."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -17,15 +18,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import train_detector
 import train_judge
+import train_surprise
 from checkpoint import keep_letters, letter_ids, open_judge
-from documents import InputError
+from errors import InputError
 from evaluation_metrics import auc
-from examples import Example
+from examples import Example, ExampleFile
+from fresh_model import fresh_model
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 from tree import ATTENTION_NAME, build_trees, row_log_odds
+from versions import Version
 
 SCRIPTS = Path(train_judge.__file__).parent
 REPOSITORY = SCRIPTS.parents[1]
@@ -110,7 +115,13 @@ def write_examples(path: Path, num_documents: int = 6, seed: int = 4) -> Path:
                     own = rng.integers(100, 200, 70) if label else rng.integers(300, 400, 70)
                     ids = [*trunk[: 64 * chunk].tolist(), *own.tolist(), 5, 6, 7]
                     kind = "real" if label else "other"
-                    example = {"document": f"d{document}", "label": label, "kind": kind, "input_ids": ids}
+                    example = {
+                        "document": f"d{document}",
+                        "num_tokens": 70,
+                        "label": label,
+                        "kind": kind,
+                        "input_ids": ids,
+                    }
                     out.write(json.dumps(example) + "\n")
     return path
 
@@ -154,7 +165,8 @@ def test_goes_on_after_kill_9_to_the_same_file(tmp_path: Path) -> None:
     out = tmp_path / "killed"
     command = ["--fresh", JUDGE, *SMALL, "--data", data, "--out", out, "--learning-rate", "3e-3", *options]
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPTS / "train_judge.py"), *map(str, command), "--threads", "1"], stderr=subprocess.DEVNULL
+        [sys.executable, str(SCRIPTS / "train_judge.py"), *map(str, command), "--threads", "1"],
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
     while not (out / "train_state.pt").exists():
@@ -172,31 +184,42 @@ def test_goes_on_after_kill_9_to_the_same_file(tmp_path: Path) -> None:
     assert sha256(out) == sha256(tmp_path / "whole")
 
 
-def test_options_that_must_not_change_the_gradient(tmp_path: Path) -> None:
-    """Checkpointing and passes of their own cost time or memory; the judge stays the same up to rounding."""
-    data = write_examples(tmp_path / "examples.jsonl")
-    weights = []
-    for number, options in enumerate(
-        ([], ["--gradient-checkpointing"], ["--no-shared-context"], ["--max-rows", "200"])
-    ):
-        out = tmp_path / str(number)
-        done = fresh(data, out, "--compute-dtype", "float32", "--dtype", "float32", "--token-loss", "0.5", *options)
-        assert done.returncode == 0, done.stderr
-        weights.append(load_file(out / "model.safetensors"))
-    for other in weights[1:]:
-        for name, tensor in weights[0].items():
-            torch.testing.assert_close(tensor, other[name], atol=2e-4, rtol=0)
+@pytest.mark.parametrize("token_loss", ["0", "0.5"])
+def test_options_that_must_not_change_the_gradient(tmp_path: Path, token_loss: str) -> None:
+    """Checkpointing, passes of their own and small trees cost time or memory; the gradient stays the same."""
+    examples = ExampleFile(write_examples(tmp_path / "examples.jsonl", num_documents=1)).group(0)
+    gradients = []
+    for options in ([], ["--gradient-checkpointing"], ["--no-shared-context"], ["--max-rows", "200"]):
+        args = train_judge.parse_arguments(
+            [
+                *("--fresh", str(JUDGE), *SMALL, "--data", "x", "--out", "y", "--compute-dtype", "float32"),
+                *("--token-loss", token_loss, *options),
+            ]
+        )
+        torch.manual_seed(1)
+        model = fresh_model(JUDGE, args, shared_context=not args.no_shared_context).train()
+        keep_letters(model, LETTERS)
+        if args.gradient_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        for answers in train_judge.Judge(model, JUDGE, args).passes(examples):
+            answers.losses.sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    for other in gradients[1:]:
+        assert other.keys() == gradients[0].keys()
+        for name, gradient in gradients[0].items():
+            scale = gradient.abs().max().item()
+            assert (other[name] - gradient).abs().max().item() <= 1e-4 * scale, name
 
 
 def test_loss_is_the_cross_entropy_of_the_two_letters() -> None:
     args = train_judge.parse_arguments(
         ["--base", str(JUDGE), "--data", "x", "--out", "y", "--compute-dtype", "float32"]
     )
-    judge = train_judge.Judge(open_judge(JUDGE, LETTERS).eval(), LETTERS, args)
+    judge = train_judge.Judge(open_judge(JUDGE, LETTERS).eval(), JUDGE, args)
     tokenizer = Tokenizer.from_file(str(JUDGE / "tokenizer.json"))
     prompt = "Fellow citizens\n\n<<JUDGEMENT_REGION>>\n of the Senate\n<</JUDGEMENT_REGION>>\n\n<<JUDGEMENT>>"
     ids = np.array(tokenizer.encode(prompt, add_special_tokens=False).ids, dtype=np.uint32)
-    (answers,) = judge.passes([Example(ids, 0, "k")])
+    (answers,) = judge.passes([Example(ids, 4, 0, "k")])
     plain = AutoModelForCausalLM.from_pretrained(JUDGE, dtype=torch.float32).eval()
     logits = plain(torch.from_numpy(ids.astype(np.int64))[None]).logits[0, -1, list(LETTERS)]
     assert answers.losses.item() == pytest.approx(-logits.log_softmax(-1)[1].item(), abs=1e-4)
@@ -205,15 +228,16 @@ def test_loss_is_the_cross_entropy_of_the_two_letters() -> None:
 def test_bad_input(tmp_path: Path) -> None:
     good = write_examples(tmp_path / "good.jsonl", num_documents=1)
     (tmp_path / "empty.jsonl").write_text("")
-    (tmp_path / "one_label.jsonl").write_text('{"document":"d","label":1,"kind":"real","input_ids":[1,2]}\n')
-    (tmp_path / "bad.jsonl").write_text('{"document":"d","label":1,"kind":"real","input_ids":[1,2]}\n{"label":2}\n')
+    one = '{"document":"d","num_tokens":2,"label":1,"kind":"real","input_ids":[1,2]}\n'
+    (tmp_path / "one_label.jsonl").write_text(one)
+    (tmp_path / "bad.jsonl").write_text(one + '{"label":2}\n')
     split = tmp_path / "split"
     split.mkdir()
     Tokenizer(models.BPE({"x": 0}, [])).save(str(split / "tokenizer.json"))
     cases = [
         (("--base", JUDGE, "--data", tmp_path / "no.jsonl"), "no.jsonl: No such file"),
         (("--base", JUDGE, "--data", tmp_path / "empty.jsonl"), "empty.jsonl: expected examples of make_data.py"),
-        (("--base", JUDGE, "--data", tmp_path / "one_label.jsonl"), "expected chosen and rejected chunks, found 1 and 0"),
+        (("--base", JUDGE, "--data", tmp_path / "one_label.jsonl"), "chosen and rejected chunks, found 1 and 0"),
         (("--base", JUDGE, "--data", tmp_path / "bad.jsonl"), 'bad.jsonl:2: expected an example with "document"'),
         (("--base", split, "--data", good), "expected a single token for the letter A, found []"),
         (("--base", tmp_path / "nowhere", "--data", good), "nowhere"),
@@ -254,7 +278,8 @@ def test_a_judge_from_scratch_in_two_minutes(tmp_path: Path) -> None:
             (tmp_path / name / path.name).write_text(text, encoding="utf-8")
     common = ("--model", JUDGE, "--prm-score", BINARY, "--kinds", "char_noise", "word_shuffle")
     made, judge = tmp_path / "made", tmp_path / "judge"
-    script("make_data.py", tmp_path / "train", *common, "--out", made, "--excerpts", 160, "--max-chunks", 6, "--no-text")
+    sizes_of_data = ("--excerpts", 160, "--max-chunks", 6)
+    script("make_data.py", tmp_path / "train", *common, "--out", made, *sizes_of_data, "--no-text")
     script(
         *("train_judge.py", "--fresh", JUDGE, "--data", made / "examples.jsonl", "--out", judge, "--token-loss", 1),
         *("--hidden-size", 96, "--intermediate-size", 256, "--num-hidden-layers", 2, "--learning-rate", 3e-3),
@@ -294,33 +319,109 @@ def test_a_judge_from_scratch_in_two_minutes(tmp_path: Path) -> None:
             assert found == pytest.approx(expected, abs=1e-4 * max(1.0, abs(expected)))
 
 
-def test_detector_labels_and_training(tmp_path: Path) -> None:
-    """Token labels follow the ranges; a few steps on two kinds of text lower the loss."""
-    from train_detector import CHOSEN, REJECTED, UNLABELLED, token_labels
-    from versions import Version
+def test_detector_sees_every_chunk_as_real_and_as_rejected_at_the_same_place() -> None:
+    tokenizer = Tokenizer.from_file(str(JUDGE / "tokenizer.json"))
+    text = " ".join(f"The {w} went home and the people of the town slept." for w in ("man", "boy", "king", "crew") * 10)
+    real = Version("d#real", "d", "s", "real", "document", text, chosen=((0, len(text)),))
+    begins = [begin for begin, _ in tokenizer.encode(text, add_special_tokens=False).offsets]
+    worse = "qx zz vv " * 60
+    chunks = [
+        Version(f"d#splice-chunk-{k}", "d", "s", "splice", "chunk", text[: begins[64 * k]] + worse)
+        for k in range(len(begins) // 64)
+    ]
+    whole, first, second = train_detector.texts_of([*chunks, real], tokenizer, random.Random(1))
+    assert (whole.labels == train_detector.CHOSEN).all()
+    seen = first.labels[: 64 * len(chunks)] + second.labels[: 64 * len(chunks)]
+    assert (seen == train_detector.CHOSEN + train_detector.REJECTED).all()
+    for tokens in (first, second):
+        for begin in range(0, 64 * len(chunks), 64):
+            part = slice(begin, begin + 64)
+            is_real = tokens.labels[part] == train_detector.CHOSEN
+            assert is_real.all() or not is_real.any()
+            assert (tokens.ids[part] == whole.ids[part]).all() == is_real.all()
 
-    version = Version("v", "d", "s", "splice", "document", "abcdefghij", chosen=((0, 3),), rejected=((5, 8),))
-    labels = token_labels(version, [(0, 2), (2, 5), (5, 6), (6, 8), (8, 10)])
-    assert labels.tolist() == [CHOSEN, CHOSEN, REJECTED, REJECTED, UNLABELLED]
-    chunk = Version("v", "d", "s", "char_noise", "chunk", "abcdefghij", rejected=((5, 10),))
-    assert token_labels(chunk, [(0, 4), (4, 6), (6, 10)]).tolist() == [CHOSEN, CHOSEN, REJECTED]
 
+def test_detector_labels_follow_the_ranges() -> None:
+    tokenizer = Tokenizer.from_file(str(JUDGE / "tokenizer.json"))
+    text = "One two three four five six."
+    version = Version("v", "d", "s", "splice", "document", text, chosen=((0, 7),), rejected=((8, 18),))
+    tokens = train_detector.tokens_of(version, tokenizer)
+    for begin, label in zip(tokens.begins, tokens.labels, strict=True):
+        expected = train_detector.CHOSEN if begin < 7 else train_detector.REJECTED if 8 <= begin < 18 else -1
+        assert label == expected
+
+
+def test_detector_training_lowers_the_loss_and_gives_a_start(tmp_path: Path) -> None:
     versions = tmp_path / "versions.jsonl"
     real = " ".join(f"The {w} went home and the people slept." for w in ("man", "boy", "king", "crew") * 40)
     worse = " ".join(f"zq {w} xv qqk jj vvx wq zzx." for w in ("man", "boy", "king", "crew") * 40)
     with versions.open("w") as out:
         for i in range(40):
-            for kind, text in (("noise", worse), ("real", real)):
+            for kind, text in (("char_noise", worse), ("real", real)):
                 ranges = {"chosen": ((0, len(text)),)} if kind == "real" else {"rejected": ((0, len(text)),)}
                 out.write(Version(f"{kind}{i}", f"d{i}", "s", kind, "document", text, **ranges).line())
     base = tmp_path / "base"
     torch.manual_seed(5)
     Qwen2ForCausalLM(Qwen2Config(**sizes(), tie_word_embeddings=True)).save_pretrained(base)
     shutil.copyfile(JUDGE / "tokenizer.json", base / "tokenizer.json")
-    options = ("--base", base, "--versions", versions, "--learning-rate", "1e-2", "--batch-tokens", 2048, "--log-every", 1)
+    options = ("--base", base, "--versions", versions, "--learning-rate", "1e-2")
+    options += ("--batch-tokens", 2048, "--log-every", 1)
     output = script("train_detector.py", *options, "--out", tmp_path / "detector")
     losses = [float(line.split(" loss ")[1].split()[0]) for line in output.splitlines() if " loss " in line]
     assert losses[-1] < 0.5 * losses[0]
-    # A start for train_judge.py: its head is kept.
-    detector = open_judge(tmp_path / "detector", LETTERS)
+    detector = open_judge(tmp_path / "detector", LETTERS)  # its head is kept
     assert detector.get_output_embeddings().weight[LETTERS[0]].abs().sum() > 0
+
+
+def test_grown_layers_change_nothing_yet_and_look_where_they_should() -> None:
+    torch.manual_seed(6)
+    sizes_of_heads = sizes(hidden_size=128, num_attention_heads=2, num_key_value_heads=2)
+    base = Qwen2ForCausalLM(Qwen2Config(**sizes_of_heads, attn_implementation="eager")).eval()
+    grown = train_surprise.grow(base, 1, train_surprise.look_one_token_back)
+    grown.set_attn_implementation("eager")
+    ids = torch.randint(0, 4096, (1, 40))
+    found = grown.eval()(ids, output_attentions=True)
+    torch.testing.assert_close(found.logits, base(ids).logits)
+    one_back = found.attentions[-1][0].diagonal(offset=-1, dim1=1, dim2=2)  # [heads, 39]
+    assert one_back.min() > 0.9
+    recent = train_surprise.grow(base, 1, train_surprise.look_at_recent_tokens)
+    recent.set_attn_implementation("eager")
+    weights = recent.eval()(torch.randint(0, 4096, (1, 400)), output_attentions=True).attentions[-1][0]
+    assert weights[:, 300:, :].tril(-160).sum(-1).max() < 0.2  # little of what lies far back
+
+
+def test_mean_targets_are_means_over_a_chunk() -> None:
+    surprise, entropy = torch.rand(2, 1, 200, generator=torch.Generator().manual_seed(7)) * 5
+    targets = train_surprise.mean_targets(surprise, entropy)
+    (centre, spread) = train_surprise.MEAN_NORM[2]
+    for end in (1, 10, 64, 65, 200):
+        distance = (surprise - entropy)[0, max(0, end - 64) : end].abs().mean().item()
+        assert targets[0, end - 1, 2].item() == pytest.approx((distance - centre) / spread, abs=1e-4)
+
+
+def test_surprise_is_learned_from_the_base_itself(tmp_path: Path) -> None:
+    versions = tmp_path / "versions.jsonl"
+    rng = random.Random(8)
+    with versions.open("w") as out:
+        for i in range(30):
+            text = " ".join(
+                rng.choice(["the man", "a boy", "went home", "slept", "zq xv", "qqk jj"]) for _ in range(200)
+            )
+            out.write(Version(f"v{i}", f"d{i}", "s", "real", "document", text, chosen=((0, len(text)),)).line())
+    base = tmp_path / "base"
+    torch.manual_seed(9)
+    heads = sizes(hidden_size=128, num_attention_heads=2, num_key_value_heads=2)
+    Qwen2ForCausalLM(Qwen2Config(**heads, tie_word_embeddings=True, initializer_range=0.1)).save_pretrained(base)
+    shutil.copyfile(JUDGE / "tokenizer.json", base / "tokenizer.json")
+    options = ("--base", base, "--versions", versions, "--token-steps", 40, "--mean-steps", 20, "--batch-tokens", 1024)
+    output = script("train_surprise.py", *options, "--out", tmp_path / "grown", "--log-every", 5)
+    explained = [
+        float(line.split("explained ")[1].split()[0]) for line in output.splitlines() if line.startswith("token")
+    ]
+    assert explained[-1] > 0.1 > explained[0]
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "grown")
+    assert model.config.num_hidden_layers == 5
+    stored = AutoModelForCausalLM.from_pretrained(base).state_dict()
+    for name, tensor in stored.items():
+        if "layers" in name:
+            assert torch.equal(model.state_dict()[name], tensor), name

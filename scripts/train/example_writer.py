@@ -1,0 +1,91 @@
+"""Judgement examples: the labelled chunks of versions, with the prompts of the program."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from prompt import CHOSEN, CHUNK_SIZE, REJECTED
+from prompts_process import ChunkPrompt, chunk_prompts
+from versions import CHUNK, REAL, Label, Version, read_versions
+
+
+def example_of(version: Version, chunk: ChunkPrompt, label: Label, with_text: bool) -> dict[str, Any]:
+    completion = CHOSEN if label is Label.CHOSEN else REJECTED
+    example: dict[str, Any] = {
+        "document": version.document,
+        "version": version.id,
+        "kind": version.kind,
+        "chunk": chunk.chunk,
+        "num_tokens": chunk.num_tokens,
+        "label": label,
+        "input_ids": chunk.input_ids,
+        "completion": completion,
+        "provenance": {
+            "source": version.source,
+            "scope": version.scope,
+            "strength": version.strength,
+            "temperature": version.temperature,
+            **version.provenance,
+        },
+    }
+    if with_text:
+        example["prompt"] = chunk.prompt
+        example["segments"] = [{"text": chunk.prompt, "label": False}, {"text": completion, "label": True}]
+    return example
+
+
+def write_examples(program: Path, model: Path, versions: Path, examples: Path, with_text: bool) -> Counter[str]:
+    """Labels the chunks of all versions; the file appears under its name when it is whole. Counts them by kind."""
+    counts: Counter[str] = Counter()
+    partial = examples.with_name(examples.name + ".partial")
+    pending: dict[int, Version] = {}
+
+    def texts() -> Iterator[str]:
+        for number, version in enumerate(read_versions(versions)):
+            pending[number] = version
+            yield version.text
+
+    with partial.open("w", encoding="utf-8") as out:
+        current: tuple[int, list[ChunkPrompt]] = (-1, [])
+        for chunk in chunk_prompts(program, model, texts()):
+            if chunk.line != current[0]:
+                _write_version(out, pending, current, counts, with_text)
+                current = (chunk.line, [])
+            current[1].append(chunk)
+        _write_version(out, pending, current, counts, with_text)
+    os.replace(partial, examples)
+    return counts
+
+
+def _write_version(
+    out: IO[str],
+    pending: dict[int, Version],
+    current: tuple[int, list[ChunkPrompt]],
+    counts: Counter[str],
+    with_text: bool,
+) -> None:
+    line, chunks = current
+    if line < 0:
+        return
+    version = pending.pop(line)
+    for number in [n for n in pending if n < line]:  # a text without a token
+        del pending[number]
+    for chunk in chunks:
+        if version.scope == CHUNK and chunk.chunk != _first_rejected_chunk(version, chunks):
+            continue
+        # A last chunk of a few tokens shows too little to learn from.
+        if chunk.num_tokens < CHUNK_SIZE // 4 or chunk.begin == chunk.end:
+            continue
+        label = version.label((chunk.begin, chunk.end))
+        if label is not None:
+            counts[version.kind if label is Label.REJECTED else REAL] += 1
+            out.write(json.dumps(example_of(version, chunk, label, with_text), ensure_ascii=False) + "\n")
+
+
+def _first_rejected_chunk(version: Version, chunks: Sequence[ChunkPrompt]) -> int:
+    return next((c.chunk for c in chunks if version.label((c.begin, c.end)) is Label.REJECTED), -1)

@@ -1,0 +1,235 @@
+"""Teaches a base model how surprised it is: for small base models, before train_detector.py.
+
+A language model knows what it expects next, but no row of it knows how well the last tokens met the expectation; and
+that is most of what tells real text from text made worse. Labels alone teach it slowly: 2.8 million labelled tokens
+moved a small model's loss by 1 %. So the model is grown by three layers, and each part learns numbers that the base
+model itself supplies for every token of any text:
+
+    layers 0 .. N-1   the base model, as it is
+    layers N, N+1     learn, at each token, -log p(token) and the entropy of the prediction it was drawn from
+    layer  N+2        learns the means of both, and of their distance, over the last CHUNK_SIZE tokens
+
+New layers start as the identity. One head of each key-value group starts by looking one token back (in layer N+2: over
+the recent tokens), by the biases of query and key alone: with rotary embeddings their product depends on distance only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from checkpoint import TOKENIZER_FILES
+from errors import InputError
+from prompt import CHUNK_SIZE
+from schedule import build_optimizer, set_learning_rate
+from tokenizers import Tokenizer
+from torch.nn.functional import mse_loss, pad
+from train_detector import WINDOW, Window, read_windows
+from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from tree import ATTENTION_NAME, plain_tree
+
+PREVIOUS_TOKEN_SCALE = 7.0
+RECENT_TOKENS_SCALE = 3.0
+RECENT_TOKENS_PAIRS = slice(13, 21)
+"""Of a head's 32 rotating pairs: wavelengths of 250 to 2,000 tokens, whose sum falls off behind the last chunk."""
+MIN_MEAN_TOKENS = 32
+"""Means are learned from so many tokens on."""
+TOKEN_NORM = ((4.0, 3.0), (4.0, 2.0))
+"""Centre and spread in nats, about those of a small model of a few thousand tokens, so that targets are about 1."""
+MEAN_NORM = ((4.2, 0.8), (4.0, 0.6), (2.0, 0.35))
+
+Targets = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+LookBack = Callable[[torch.nn.Module, Qwen2Config], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The layers from `num_frozen` on learn `num_values` targets for each token from `first_token` on."""
+
+    name: str
+    num_frozen: int
+    num_values: int
+    targets: Targets
+    first_token: int
+    num_steps: int
+
+
+def grow(model: Qwen2ForCausalLM, num_layers: int, look_back: LookBack) -> Qwen2ForCausalLM:
+    """The model with `num_layers` more on top that change nothing yet; `look_back` sets their attention's biases."""
+    old = model.config
+    num_hidden_layers = old.num_hidden_layers + num_layers
+    config = Qwen2Config(**{**old.to_dict(), "num_hidden_layers": num_hidden_layers, "layer_types": None})
+    config._attn_implementation = ATTENTION_NAME
+    grown = Qwen2ForCausalLM(config)
+    grown.load_state_dict(model.state_dict(), strict=False)
+    for layer in grown.model.layers[old.num_hidden_layers :]:
+        attention = layer.self_attn
+        with torch.no_grad():
+            for weight in (attention.o_proj.weight, layer.mlp.down_proj.weight):
+                weight.zero_()
+            for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
+                projection.bias.zero_()
+            look_back(attention, config)
+    return grown
+
+
+def _biases(attention: torch.nn.Module, config: Qwen2Config, group: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of a key-value group's first query head and its key head: [head_dim] each. The content counts less then."""
+    head_dim = config.hidden_size // config.num_attention_heads
+    query = group * (config.num_attention_heads // config.num_key_value_heads) * head_dim
+    attention.q_proj.weight[query : query + head_dim] *= 0.1
+    return attention.q_proj.bias[query : query + head_dim], attention.k_proj.bias[group * head_dim :][:head_dim]
+
+
+def look_one_token_back(attention: torch.nn.Module, config: Qwen2Config) -> None:
+    """The query is the key turned back by one position: their product has its peak at a distance of one token."""
+    half = config.hidden_size // config.num_attention_heads // 2
+    angles = config.rope_parameters["rope_theta"] ** -(torch.arange(half) / half)
+    for group in range(config.num_key_value_heads):
+        query, key = _biases(attention, config, group)
+        key[:half] = PREVIOUS_TOKEN_SCALE
+        query[:half] = PREVIOUS_TOKEN_SCALE * angles.cos()
+        query[half:] = -PREVIOUS_TOKEN_SCALE * angles.sin()
+
+
+def look_at_recent_tokens(attention: torch.nn.Module, config: Qwen2Config) -> None:
+    for group in range(config.num_key_value_heads):
+        query, key = _biases(attention, config, group)
+        query[RECENT_TOKENS_PAIRS] = key[RECENT_TOKENS_PAIRS] = RECENT_TOKENS_SCALE
+
+
+def normed(values: torch.Tensor, norm: Sequence[tuple[float, float]]) -> torch.Tensor:
+    centre, spread = torch.tensor(norm).T
+    return (values - centre) / spread
+
+
+def token_targets(surprise: torch.Tensor, entropy: torch.Tensor) -> torch.Tensor:
+    """[batch, tokens] in nats each -> [batch, tokens, 2]."""
+    return normed(torch.stack([surprise, entropy], -1), TOKEN_NORM)
+
+
+def mean_targets(surprise: torch.Tensor, entropy: torch.Tensor) -> torch.Tensor:
+    """[batch, tokens] in nats each -> [batch, tokens, 3]: means over the last CHUNK_SIZE tokens."""
+    values = torch.stack([surprise, entropy, (surprise - entropy).abs()], -1)
+    sums = pad(values.double().cumsum(1), (0, 0, 1, 0))
+    end = torch.arange(1, values.shape[1] + 1)
+    begin = (end - CHUNK_SIZE).clamp(min=0)
+    return normed(((sums[:, end] - sums[:, begin]) / (end - begin)[None, :, None]).float(), MEAN_NORM)
+
+
+class SurpriseTrainer:
+    """Trains the layers above `num_frozen` with what the base model, their lowest `num_base` layers, says itself."""
+
+    def __init__(self, model: Qwen2ForCausalLM, base: Qwen2ForCausalLM, windows: list[Window], batch: int) -> None:
+        self._model = model
+        self._base = base
+        self._windows = windows
+        self._batch = batch
+        self._tree = plain_tree(WINDOW)
+        self._position_ids = torch.arange(WINDOW)[None]
+
+    def _run_layers(self, hidden: torch.Tensor, begin: int, end: int) -> torch.Tensor:
+        embeddings = self._model.model.rotary_emb(hidden, self._position_ids)
+        for layer in self._model.model.layers[begin:end]:
+            out = layer(hidden, attention_mask=None, position_embeddings=embeddings, tree=self._tree)
+            hidden = out[0] if isinstance(out, tuple) else out
+        return hidden
+
+    @torch.no_grad()
+    def _surprise(self, hidden: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of all tokens but the first: -log p(token), and the entropy of the prediction. [batch, WINDOW - 1], nats."""
+        log_p = self._base.lm_head(self._base.model.norm(hidden)).float().log_softmax(-1)[:, :-1]
+        return -log_p.gather(2, ids[:, 1:, None])[..., 0], -(log_p.exp() * log_p).sum(-1)
+
+    def train(self, stage: Stage, learning_rate: float, log_every: int) -> None:
+        """Prints the share of the targets' variance that is explained."""
+        num_base, num_frozen = self._base.config.num_hidden_layers, stage.num_frozen
+        head = torch.nn.Linear(self._model.config.hidden_size, stage.num_values)
+        norm = torch.nn.RMSNorm(self._model.config.hidden_size, eps=self._model.config.rms_norm_eps)
+        new = torch.nn.ModuleList([*self._model.model.layers[num_frozen:], norm, head])
+        optimizer = build_optimizer(new, learning_rate)
+        began, explained = time.monotonic(), []
+        for step in range(stage.num_steps):
+            set_learning_rate(optimizer, learning_rate, step, stage.num_steps)
+            batch = [self._windows[(step * self._batch + i) % len(self._windows)] for i in range(self._batch)]
+            ids = torch.from_numpy(np.stack([w.ids for w in batch]).astype(np.int64))
+            with torch.autocast("cpu", torch.bfloat16):
+                with torch.no_grad():
+                    base = self._run_layers(self._model.model.embed_tokens(ids), 0, num_base)
+                    hidden = self._run_layers(base, num_base, num_frozen)
+                    wanted = stage.targets(*self._surprise(base, ids))[:, stage.first_token :]
+                hidden = self._run_layers(hidden, num_frozen, self._model.config.num_hidden_layers)
+                found = head(norm(hidden.float()))[:, 1 + stage.first_token :].float()
+            loss = mse_loss(found, wanted)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(new.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            with torch.no_grad():
+                explained.append((1 - (found - wanted).square().mean((0, 1)) / wanted.var((0, 1))).tolist())
+            if (step + 1) % log_every == 0 or step + 1 == stage.num_steps:
+                shares = " ".join(f"{x:.3f}" for x in np.mean(explained, 0))
+                seconds = time.monotonic() - began
+                print(f"{stage.name}: step {step + 1}/{stage.num_steps} {seconds:.0f} s explained {shares}", flush=True)
+                explained = []
+        self._model.model.norm.load_state_dict(norm.state_dict())
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    rng = random.Random(args.seed)
+    tokenizer = Tokenizer.from_file(str(args.base / "tokenizer.json"))
+    windows = read_windows(args.versions, tokenizer, pad=0, rng=rng)
+    rng.shuffle(windows)
+    base = AutoModelForCausalLM.from_pretrained(args.base, attn_implementation=ATTENTION_NAME, dtype=torch.float32)
+    if base.config.model_type != "qwen2":
+        raise InputError(f"{args.base}: model_type: expected qwen2, found {base.config.model_type}")
+    num_base = base.config.num_hidden_layers
+    batch = max(1, args.batch_tokens // WINDOW)
+
+    model: Qwen2ForCausalLM = base
+    for num_layers, look_back, stage in (
+        (2, look_one_token_back, Stage("token", num_base, 2, token_targets, 0, args.token_steps)),
+        (1, look_at_recent_tokens, Stage("mean", num_base + 2, 3, mean_targets, MIN_MEAN_TOKENS, args.mean_steps)),
+    ):
+        model = grow(model, num_layers, look_back)
+        SurpriseTrainer(model, base, windows, batch).train(stage, args.learning_rate, args.log_every)
+    model.save_pretrained(args.out)
+    for name in TOKENIZER_FILES:
+        if (args.base / name).is_file():
+            shutil.copyfile(args.base / name, args.out / name)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, required=True, help="base checkpoint (Qwen2) with its tokenizer")
+    parser.add_argument("--versions", type=Path, required=True, help="versions.jsonl of make_data.py")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the grown checkpoint")
+    parser.add_argument("--token-steps", type=int, default=500, help="steps of the first two layers (default: 500)")
+    parser.add_argument("--mean-steps", type=int, default=300, help="steps of the third layer (default: 300)")
+    parser.add_argument("--batch-tokens", type=int, default=8192, help="tokens of one step (default: 8192)")
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak learning rate of AdamW (default: 2e-3)")
+    parser.add_argument("--seed", type=int, default=8, help="seed of weights and order (default: 8)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    parser.add_argument("--log-every", type=int, default=20, help="steps between two lines of log (default: 20)")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        train(args)
+    except (InputError, OSError) as error:
+        print(f"train_surprise.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

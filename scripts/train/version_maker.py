@@ -1,0 +1,69 @@
+"""Gets the texts of planned versions from samplers and translators, and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sampling import Sampler, SamplingError
+from translate import TranslationError, Translator
+from version_plans import Plan, Work
+from versions import REAL
+
+
+class Maker:
+    """Carries plans out, batch by batch, and writes the versions of an excerpt when all of them are there."""
+
+    def __init__(self, samplers: Sequence[Sampler], translators: Sequence[Translator], out: Path) -> None:
+        self._samplers = samplers
+        self._translators = translators
+        self._out = out
+
+    def run(self, works: Sequence[Work]) -> Exception | None:
+        """The first failure of a sampler or translator; what was complete by then is written."""
+        failure: Exception | None = None
+        for work in works:
+            work.missing = sum(plan.request is not None or plan.translate is not None for plan in work.plans)
+            self._write_if_complete(work)
+        for index in range(len(self._samplers)):
+            failure = self._sample(index, works) or failure
+        for index in range(len(self._translators)):
+            failure = self._translate(index, works) or failure
+        return failure
+
+    def _sample(self, index: int, works: Sequence[Work]) -> Exception | None:
+        todo = [(w, p, p.request) for w in works for p in w.plans if p.request is not None and p.sampler == index]
+        try:
+            for number, text in self._samplers[index].sample([request for _, _, request in todo]):
+                work, plan, _ = todo[number]
+                self._fill(work, plan, text)
+        except SamplingError as error:
+            return error
+        return None
+
+    def _translate(self, index: int, works: Sequence[Work]) -> Exception | None:
+        plans = [(work, plan, plan.translate) for work in works for plan in work.plans if plan.translator == index]
+        todo = [(work, plan, text) for work, plan, text in plans if text is not None]
+        try:
+            for number, translation in self._translators[index].there_and_back([text for _, _, text in todo]):
+                work, plan, _ = todo[number]
+                self._fill(work, plan, translation)  # None: it could not be translated
+        except TranslationError as error:
+            return error
+        return None
+
+    def _fill(self, work: Work, plan: Plan, text: str | None) -> None:
+        """A version without text is left out."""
+        whole = (plan.prefix + (text or ""))[: plan.max_chars]
+        plan.version = replace(plan.version, text=whole, rejected=((len(plan.prefix), len(whole)),))
+        work.missing -= 1
+        self._write_if_complete(work)
+
+    def _write_if_complete(self, work: Work) -> None:
+        if work.missing:
+            return
+        versions = [plan.version for plan in work.plans]
+        lines = [v.line() for v in versions if v.kind == REAL or (v.rejected and v.rejected[0][0] < v.rejected[0][1])]
+        with self._out.open("a", encoding="utf-8") as out:
+            out.write("".join(lines))
