@@ -16,6 +16,14 @@ from tree import ATTENTION_NAME
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
 
 
+def copy_tokenizer(source: Path, out: Path) -> None:
+    """The tokenizer's files, so that the folder is a whole checkpoint. Nothing to do for a folder of its own."""
+    if source.resolve() != out.resolve():
+        for name in TOKENIZER_FILES:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, out / name)
+
+
 def letter_ids(checkpoint: Path) -> tuple[int, int]:
     """Ids of A and B. Throws InputError if the tokenizer has no single token for one of them."""
     path = checkpoint / "tokenizer.json"
@@ -75,7 +83,4 @@ def save_judge(
     config |= {"dtype": str(dtype).removeprefix("torch."), "tie_word_embeddings": False, "use_cache": True}
     config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (out / "generation_config.json").unlink(missing_ok=True)
-    if tokenizer.resolve() != out.resolve():
-        for name in TOKENIZER_FILES:
-            if (tokenizer / name).is_file():
-                shutil.copyfile(tokenizer / name, out / name)
+    copy_tokenizer(tokenizer, out)

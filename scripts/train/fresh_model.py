@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from prompt import END_OF_TEXT
 from tokenizers import Tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from tree import ATTENTION_NAME
-
-END_OF_TEXT = "<|endoftext|>"
 
 
 def add_size_options(group: Any) -> None:

@@ -14,6 +14,8 @@ CHUNK_SIZE = 64
 TEMPLATE_HEAD = "\n\n<<JUDGEMENT_REGION>>\n"
 TEMPLATE_TAIL = "\n<</JUDGEMENT_REGION>>\n\n<<JUDGEMENT>>"
 CHOSEN, REJECTED = "A", "B"
+END_OF_TEXT = "<|endoftext|>"
+"""What a text begins after, where a model has no other token for it."""
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -21,17 +23,8 @@ def encode(tokenizer: Tokenizer, text: str) -> list[int]:
     return tokenizer.encode(text, add_special_tokens=False).ids
 
 
-def decode(tokenizer: Tokenizer, ids: list[int]) -> str:
-    """The decoder alone: special tokens kept, a character cut at either end becomes U+FFFD."""
-    return tokenizer.decode(ids, skip_special_tokens=False)
-
-
 def prompt_text(context: str, chunk: str) -> str:
     return context + TEMPLATE_HEAD + chunk + TEMPLATE_TAIL
-
-
-def chunk_starts(num_tokens: int) -> range:
-    return range(0, num_tokens, CHUNK_SIZE)
 
 
 def label_ids(tokenizer: Tokenizer) -> tuple[int, int]:

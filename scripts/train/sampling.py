@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from http_retry import HttpError, JsonEndpoint, MalformedAnswer, Poster, RetryPolicy, require_http_url
+from prompt import END_OF_TEXT
 
-END_OF_TEXT = "<|endoftext|>"
 REPLACEMENT = "\ufffd"
 SAMPLER_SPECS = "transformers:PATH_OR_NAME or openai:URL#MODEL"
 

@@ -17,6 +17,13 @@ def build_optimizer(model: torch.nn.Module, learning_rate: float) -> torch.optim
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), fused=True)
 
 
+def take_step(trained: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """After the backward pass: gradients of the trained parameters clipped to a norm of 1, one step, none left."""
+    torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, num_steps: int) -> None:
     """Linear warm-up, then a cosine down to 5 % of the peak."""
     warmup = min(1.0, (step + 1) / min(WARMUP_STEPS, max(1, num_steps // 10)))

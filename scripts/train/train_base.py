@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import time
 from pathlib import Path
 
 import torch
+from checkpoint import copy_tokenizer
 from documents import Document, read_documents
-from fresh_model import END_OF_TEXT, add_size_options, fresh_model
-from prompt import encode
-from schedule import build_optimizer, set_learning_rate
+from fresh_model import add_size_options, fresh_model
+from prompt import END_OF_TEXT, encode
+from schedule import build_optimizer, set_learning_rate, take_step
 from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
 from tree import plain_tree
@@ -75,9 +75,7 @@ def main() -> None:
             logits = model(input_ids=rows[:, :-1], tree=tree).logits
         loss = cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        take_step(model, optimizer)
         losses.append(loss.item())
         if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
             mean_loss = sum(losses) / len(losses)
@@ -85,8 +83,7 @@ def main() -> None:
             losses = []
 
     model.save_pretrained(args.out)
-    for name in ("tokenizer.json", "tokenizer_config.json"):  # so that the folder is a whole checkpoint
-        shutil.copyfile(args.tokenizer / name, args.out / name)
+    copy_tokenizer(args.tokenizer, args.out)
 
 
 if __name__ == "__main__":

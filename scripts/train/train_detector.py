@@ -24,7 +24,7 @@ from checkpoint import letter_ids, open_judge, save_judge
 from damage import CORRUPTIONS
 from errors import InputError
 from prompt import CHUNK_SIZE
-from schedule import build_optimizer, set_learning_rate
+from schedule import build_optimizer, set_learning_rate, take_step
 from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tree import log_odds_of, plain_tree
@@ -87,13 +87,15 @@ def texts_of(versions: Sequence[Version], tokenizer: Tokenizer, rng: random.Rand
     """A document's versions as a whole; and its real text twice with rejected chunks in it, the second time where the
     first one is real. So every chunk is there once as real and once as rejected, at the same place: nothing but the
     text itself can tell them apart."""
-    real = next((v for v in versions if v.kind == REAL and v.scope == DOCUMENT), None)
+    real_tokens = None
     for version in versions:
         if version.scope == DOCUMENT:
-            yield tokens_of(version, tokenizer)
-    if real is None:
+            tokens = tokens_of(version, tokenizer)
+            yield tokens
+            if version.kind == REAL:
+                real_tokens = tokens
+    if real_tokens is None:
         return
-    real_tokens = tokens_of(real, tokenizer)
     chunks = {}
     for version in versions:
         if version.scope == CHUNK:
@@ -186,9 +188,7 @@ def train(args: argparse.Namespace) -> None:
         log_odds, labels = log_odds_of(model, hidden, letters)[known], labels[known]
         loss = binary_cross_entropy_with_logits(log_odds, labels.float(), weight=weights[labels])
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        take_step(model, optimizer)
         log.add(loss.item(), log_odds.detach(), labels, kinds[known])
         if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
             log.report(step + 1, num_steps)

@@ -32,7 +32,7 @@ from evaluation_metrics import auc
 from examples import Example, ExampleFile
 from fresh_model import add_size_options, fresh_model
 from prompt import TEMPLATE_TAIL, encode
-from schedule import build_optimizer, set_learning_rate
+from schedule import build_optimizer, set_learning_rate, take_step
 from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
@@ -220,9 +220,7 @@ def train(args: argparse.Namespace) -> None:
                 for answers in judge.passes(group):
                     (weights[answers.labels.long()] @ answers.losses / num_chunks).backward()
                     log.add(answers)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            take_step(model, optimizer)
             bar.update()
             is_last = step + 1 == len(steps)
             if (step + 1) % args.log_every == 0 or is_last:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -26,10 +25,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from checkpoint import TOKENIZER_FILES
+from checkpoint import copy_tokenizer
 from errors import InputError
 from prompt import CHUNK_SIZE
-from schedule import build_optimizer, set_learning_rate
+from schedule import build_optimizer, set_learning_rate, take_step
 from tokenizers import Tokenizer
 from torch.nn.functional import mse_loss, pad
 from train_detector import WINDOW, Window, read_windows
@@ -170,9 +169,7 @@ class SurpriseTrainer:
                 found = head(norm(hidden.float()))[:, 1 + stage.first_token :].float()
             loss = mse_loss(found, wanted)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(new.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            take_step(new, optimizer)
             with torch.no_grad():
                 explained.append((1 - (found - wanted).square().mean((0, 1)) / wanted.var((0, 1))).tolist())
             if (step + 1) % log_every == 0 or step + 1 == stage.num_steps:
@@ -203,9 +200,7 @@ def train(args: argparse.Namespace) -> None:
         model = grow(model, num_layers, look_back)
         SurpriseTrainer(model, base, windows, batch).train(stage, args.learning_rate, args.log_every)
     model.save_pretrained(args.out)
-    for name in TOKENIZER_FILES:
-        if (args.base / name).is_file():
-            shutil.copyfile(args.base / name, args.out / name)
+    copy_tokenizer(args.base, args.out)
 
 
 def main() -> int:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from documents import read_documents
-from fresh_model import END_OF_TEXT
-from prompt import encode, label_ids, prompt_text
+from prompt import END_OF_TEXT, encode, label_ids, prompt_text
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
 from tokenizers.models import BPE
 

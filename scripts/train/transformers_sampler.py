@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sampling import END_OF_TEXT, Request, check_requests, without_cut_character
+from prompt import END_OF_TEXT
+from sampling import Request, check_requests, without_cut_character
 from tokenizers import Tokenizer
 from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.cache_utils import DynamicLayer
