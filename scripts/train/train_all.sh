@@ -40,14 +40,14 @@ step base/model.safetensors train_base.py texts/train.jsonl --tokenizer tokenize
 
 make_data=(--model base --prm-score "$program" --threads "$threads" --translator apertium:spa --translator apertium:cat
   --sampler transformers:sampler --sampler transformers:base --sampler-context 96 --batch 600)
-step data/examples.jsonl make_data.py texts/train.jsonl "${make_data[@]}" --out data --excerpts 2800 --long-share 0.05 \
+step data/examples.jsonl make_data.py texts/train.jsonl "${make_data[@]}" --out data --excerpts 2000 --long-share 0.05 \
   --no-text
 step surprise/model.safetensors train_surprise.py --base base --versions data/versions.jsonl --out surprise \
   --threads "$threads"
 step detector/model.safetensors train_detector.py --base surprise --versions data/versions.jsonl --out detector \
-  --threads "$threads" --learning-rate 5e-4
+  --threads "$threads" --learning-rate 5e-4 --max-steps 700
 step judge/model.safetensors train_judge.py --base detector --data data/examples.jsonl --out judge --threads "$threads" \
-  --learning-rate 5e-4 --token-loss 1
+  --learning-rate 5e-4 --token-loss 1 --pair-loss 1
 
 evaluation=("${make_data[@]}" --purpose evaluate --min-chunks 8 --max-chunks 12 --evaluated-strengths 0.25 0.5 1)
 for part in heldout unseen; do

@@ -3,7 +3,8 @@
 The loss is the cross entropy over the two letters at the last position of each prompt. All prompts of a document run in
 one pass that computes their common context once (--no-shared-context: each prompt by itself, for architectures whose
 attention cannot be replaced). A small model learns better with --token-loss, which asks the same question at every
-token of the chunk.
+token of the chunk, and with --pair-loss, which asks which of two chunks of the same document is the real one: what makes
+one document harder than another drops out.
 
 The start is a Hugging Face checkpoint (--base), or a fresh small Qwen2 with a given tokenizer (--fresh). OUT becomes a
 Hugging Face folder whose head keeps the letters' rows only. A run that was interrupted goes on where its last saved
@@ -34,7 +35,7 @@ from fresh_model import add_size_options, fresh_model
 from prompt import TEMPLATE_TAIL, encode
 from schedule import build_optimizer, set_learning_rate, take_step
 from tokenizers import Tokenizer
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from tqdm import tqdm
 from transformers import PreTrainedModel
 from tree import build_trees, log_odds_of, row_log_odds
@@ -47,7 +48,7 @@ TREE_TOLERANCE = 1e-3
 
 @dataclass
 class Answers:
-    """What a pass says of some examples: log_odds [chunks], and per chunk its loss with the token loss in it."""
+    """What a pass says of some examples: log_odds [chunks], and per chunk its loss, token and pair loss in it."""
 
     log_odds: torch.Tensor
     losses: torch.Tensor
@@ -66,10 +67,19 @@ class Judge:
         self._shared_context = not args.no_shared_context
         self._bfloat16 = args.compute_dtype == "bfloat16"
         self._token_loss = args.token_loss
+        self._pair_loss = args.pair_loss
         self._max_rows = args.max_rows
 
     def passes(self, examples: Sequence[Example]) -> Iterator[Answers]:
         """The examples of a document in as few passes as --max-rows allows."""
+        earlier = torch.empty(0), torch.empty(0)
+        for answers in self._plain_passes(examples):
+            if self._pair_loss:
+                losses, earlier = pair_losses(answers.log_odds, answers.labels, earlier)
+                answers.losses = answers.losses + self._pair_loss * losses
+            yield answers
+
+    def _plain_passes(self, examples: Sequence[Example]) -> Iterator[Answers]:
         prompts = [example.input_ids for example in examples]
         if not self._shared_context:
             for example in examples:
@@ -127,6 +137,24 @@ class Judge:
                             f"{self.model.config.model_type}: log_odds with shared context {rows[row].item():.6f}, "
                             f"alone {alone:.6f}; this architecture needs --no-shared-context"
                         )
+
+
+def pair_losses(
+    log_odds: torch.Tensor, labels: torch.Tensor, earlier: tuple[torch.Tensor, torch.Tensor]
+) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+    """Of each chunk [chunks], the mean Bradley-Terry loss against all chunks of the other label: those of this pass, and
+    those of the document's earlier ones, whose log_odds (rejected, chosen) are numbers without gradient by now. Second:
+    `earlier` for the next pass."""
+    is_chosen = labels > 0.5
+    earlier = earlier[0].to(log_odds.device), earlier[1].to(log_odds.device)
+    losses = torch.zeros_like(log_odds)
+    for own, other in ((False, True), (True, False)):
+        others = torch.cat([log_odds[is_chosen == other], earlier[other]])
+        if len(others):
+            margins = (log_odds[is_chosen == own, None] - others) * (1 if own else -1)
+            losses[is_chosen == own] = softplus(-margins).mean(1)
+    rejected, chosen = (torch.cat([earlier[label], log_odds[is_chosen == label].detach()]) for label in (False, True))
+    return losses, (rejected, chosen)
 
 
 def evaluate(judge: Judge, examples: ExampleFile, max_documents: int) -> dict[str, float]:
@@ -305,6 +333,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add(
         "--token-loss", type=float, default=0.0, help="weight of the same loss at every token of the chunk (default: 0)"
+    )
+    add(
+        "--pair-loss",
+        type=float,
+        default=0.0,
+        help="weight of the Bradley-Terry loss of each chunk against those of the other label in its document "
+        "(default: 0)",
     )
     add(
         "--compute-dtype",

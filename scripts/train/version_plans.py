@@ -15,25 +15,25 @@ from sampling import Request
 from versions import CHUNK, DOCUMENT, REAL, SAMPLED, TRANSLATION, Range, Version
 
 CHUNK_KINDS = {
-    SAMPLED: 0.45,
-    TRANSLATION: 0.08,
-    "word_shuffle": 0.08,
-    "nearby_word_shuffle": 0.07,
-    "char_noise": 0.08,
-    "repetition": 0.07,
-    "span_deletion": 0.08,
-    SPLICE: 0.09,
+    SAMPLED: 0.40,
+    TRANSLATION: 0.10,
+    "word_shuffle": 0.05,
+    "nearby_word_shuffle": 0.06,
+    "char_noise": 0.05,
+    "repetition": 0.12,
+    "span_deletion": 0.10,
+    SPLICE: 0.12,
 }
 DOCUMENT_KINDS = {
-    SAMPLED: 0.30,
+    SAMPLED: 0.26,
     TRANSLATION: 0.12,
-    "word_shuffle": 0.06,
-    "nearby_word_shuffle": 0.06,
-    "sentence_shuffle": 0.16,
-    "char_noise": 0.06,
-    "repetition": 0.06,
-    "span_deletion": 0.06,
-    SPLICE: 0.12,
+    "word_shuffle": 0.04,
+    "nearby_word_shuffle": 0.05,
+    "sentence_shuffle": 0.22,
+    "char_noise": 0.04,
+    "repetition": 0.09,
+    "span_deletion": 0.07,
+    SPLICE: 0.11,
 }
 """Shares of the kinds of rejected chunks and texts in training; the hard ones are the larger. sentence_shuffle needs
 more than a chunk."""

@@ -104,6 +104,30 @@ def test_letters_keep_their_rows_and_the_rest_is_zero(tmp_path: Path) -> None:
     assert torch.equal(tied.get_input_embeddings().weight, embedding)  # untied, not overwritten
 
 
+def test_pair_loss_is_bradley_terry_within_the_document() -> None:
+    log_odds = torch.tensor([2.0, -1.0, 0.5, 1.0], requires_grad=True)
+    labels = torch.tensor([1.0, 0.0, 0.0, 1.0])
+    losses, earlier = train_judge.pair_losses(log_odds, labels, (torch.empty(0), torch.empty(0)))
+
+    def loss(chosen: float, rejected: float) -> float:
+        return float(np.log1p(np.exp(rejected - chosen)))
+
+    expected = [
+        (loss(2.0, -1.0) + loss(2.0, 0.5)) / 2,
+        (loss(2.0, -1.0) + loss(1.0, -1.0)) / 2,
+        (loss(2.0, 0.5) + loss(1.0, 0.5)) / 2,
+        (loss(1.0, -1.0) + loss(1.0, 0.5)) / 2,
+    ]
+    np.testing.assert_allclose(losses.detach(), expected, rtol=1e-6)
+    losses.sum().backward()
+    assert (log_odds.grad < 0).tolist() == [True, False, False, True]  # down the slope, chosen ones rise
+
+    later, _ = train_judge.pair_losses(torch.tensor([0.0]), torch.tensor([0.0]), earlier)
+    np.testing.assert_allclose(later, [(loss(2.0, 0.0) + loss(1.0, 0.0)) / 2], rtol=1e-6)
+    alone, _ = train_judge.pair_losses(torch.tensor([3.0]), torch.tensor([1.0]), (torch.empty(0), torch.empty(0)))
+    assert alone.tolist() == [0.0]  # nothing to compare with
+
+
 def write_examples(path: Path, num_documents: int = 6, seed: int = 4) -> Path:
     """Learnable at once: the chunk of a rejected prompt is made of other ids."""
     rng = np.random.default_rng(seed)
