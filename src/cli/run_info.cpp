@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <iterator>
 #include <set>
+#include <utility>
+#include <variant>
 
 #include "command_parts.h"
 #include <nlohmann/json.hpp>
@@ -8,6 +11,7 @@
 #include "prm_score/cli/model_folder.h"
 #include "prm_score/model/model_config.h"
 #include "prm_score/model/safetensors.h"
+#include "prm_score/score/score_plan.h"
 #include "prm_score/text/prompt.h"
 #include "prm_score/text/tokenizer.h"
 
@@ -59,6 +63,31 @@ Json tokenizer_json(const Tokenizer& tokenizer) {
           {"bos_id", bos_id ? Json(*bos_id) : Json(nullptr)}};
 }
 
+// What it takes to score the documents of a file: rows of the forward passes.
+Json plan_json(const Options& options, const PromptBuilder& builder) {
+  JsonlReader reader(
+      {.lines = {.files = {options.plan}, .max_line_bytes = options.max_line_bytes, .limit = options.limit},
+       .fields = options.fields});
+  int64_t num_documents = 0, num_bad = 0, num_tokens = 0, num_chunks = 0, num_rows = 0, num_rows_alone = 0;
+  while (const auto line = reader.next()) {
+    const auto* document = std::get_if<Document>(&*line);
+    DocumentPrompts prompts;
+    if (document != nullptr) prompts = builder.build(*document, {});
+    if (document == nullptr || !prompts.error.empty()) {
+      ++num_bad;
+      continue;
+    }
+    ++num_documents;
+    num_tokens += prompts.num_tokens;
+    num_chunks += std::ssize(prompts.chunks);
+    const ScorePlan plan = make_score_plan(std::move(prompts));
+    num_rows += plan.num_rows();
+    num_rows_alone += plan.num_rows_alone();
+  }
+  return {{"documents", num_documents}, {"bad_lines", num_bad}, {"tokens", num_tokens},
+          {"chunks", num_chunks},       {"rows", num_rows},     {"rows_without_sharing", num_rows_alone}};
+}
+
 // `a.b.c   value`, one per line.
 std::string format_for_people(const Json& info) {
   std::vector<std::pair<std::string, std::string>> lines;
@@ -94,6 +123,11 @@ int run_info(const Options& options) {
   info["template"] = {{"sha256", template_sha256()}};
   info["weights"] = weights_json(files);
   info["weight_bytes_in_memory"] = memory_json(config, files);
+
+  if (!options.plan.empty()) {
+    const PromptBuilder builder(*tokenizer, options.prompt, config.max_positions());
+    info["plan"] = plan_json(options, builder);
+  }
 
   const auto text =
       options.json ? info.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n" : format_for_people(info);

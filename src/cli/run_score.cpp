@@ -23,6 +23,8 @@ namespace {
 ScorerOptions scorer_options(const Options& options) {
   ScorerOptions scorer;
   scorer.model = model_folder(options.model);
+  scorer.random_weights = options.random_weights;
+  scorer.weight_memory = options.weight_memory;
   scorer.device = options.device;
   scorer.dtype = options.dtype;
   scorer.threads = options.threads;
@@ -32,6 +34,8 @@ ScorerOptions scorer_options(const Options& options) {
   scorer.prompt = options.prompt;
   scorer.spans = options.spans;
   scorer.prefix_sharing = !options.no_prefix_sharing;
+  scorer.self_check = options.self_check;
+  scorer.max_batch_tokens = options.max_batch_tokens;
   return scorer;
 }
 
@@ -65,28 +69,55 @@ void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const
   metadata.checkpoint = std::move(checkpoint);
 }
 
+class ReaderSource final : public LineSource {
+ public:
+  ReaderSource(JsonlReader& reader, StopSignals& stop) : reader_(reader), stop_(stop) {}
+  std::optional<InputLine> next() override { return reader_.next(); }
+  void interrupt() override { stop_.end_waits(); }
+
+ private:
+  JsonlReader& reader_;
+  StopSignals& stop_;
+};
+
 int score_documents(const Options& options, StopSignals& stop, std::chrono::steady_clock::time_point start,
                     Metadata& metadata) {
   JsonlReader reader(reader_options(options, stop));
   JsonlWriter writer = standard_output();
   const auto opened = scorer_options(options);
-  const Scorer scorer(opened);
+  Scorer scorer(opened);
   describe_checkpoint(metadata, opened, scorer);
   spdlog::info("{}: {} on {} in {}, {} threads", opened.model.string(), scorer.info().model_type, scorer.info().device,
                scorer.info().dtype, scorer.info().threads);
 
-  const auto answer = [&](const Document& document, JsonlWriter& rows) {
-    const auto reward = scorer.score(document, stop.requested());
-    if (!reward) return Answer::kStopped;
-    rows.write(format_row(document.origin, *reward));
-    if (!reward->error.empty()) return Answer::kBad;
-    metadata.counts.add(*reward);
-    return Answer::kGood;
+  RunCounts& counts = metadata.counts;
+  RunEnd end = RunEnd::kInput;
+  const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
+    writer.write(format_row(origin, reward));
+    counts.num_lines = origin.num_lines;
+    if (reward.error.empty()) {
+      ++counts.num_scored_rows;
+      counts.add(reward);
+    } else {
+      ++counts.num_bad_rows;
+    }
+    const bool has_enough = options.max_errors && counts.num_bad_rows >= *options.max_errors;
+    if (has_enough) end = RunEnd::kMaxErrors;
+    return !has_enough;
   };
   stop.finish_rows();
-  const RunEnd end = run_pipeline(reader, answer, writer, {options.max_errors, stop.requested()}, metadata.counts);
-  metadata.stopped_by = stop_reason(end, metadata.counts);
-  return finish_run(end, metadata.counts, options, stop, start);
+  ReaderSource source(reader, stop);
+  scorer.score(source, take, stop.requested());
+  if (end != RunEnd::kMaxErrors) {
+    if (stop.requested()) {
+      end = RunEnd::kStopped;
+    } else {
+      counts.num_lines = reader.num_lines();  // blank ones at the end, too
+    }
+    writer.finish();
+  }
+  metadata.stopped_by = stop_reason(end, counts);
+  return finish_run(end, counts, options, stop, start);
 }
 
 // The exit code of `run`, or of what it throws; what stopped it goes to the user and into `stopped_by`.

@@ -55,6 +55,8 @@ StopSignals::~StopSignals() {
 
 void StopSignals::finish_rows() { is_graceful = true; }
 
+void StopSignals::end_waits() { [[maybe_unused]] const auto ignored = write(pipe_[1], "x", 1); }
+
 const std::atomic<bool>& StopSignals::requested() const { return is_requested; }
 
 int StopSignals::signal_number() const { return first_signal; }

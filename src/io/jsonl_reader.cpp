@@ -75,6 +75,7 @@ RowOrigin JsonlReader::origin_of(const Line& line) const {
   RowOrigin origin;
   if (files.size() > 1) origin.file = files[line.file_index];
   origin.line = line.number;
+  origin.num_lines = lines_.num_lines();
   return origin;
 }
 

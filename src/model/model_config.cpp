@@ -256,8 +256,11 @@ ModelConfig parse_model_config(std::string_view json_text, const std::string& fi
 }
 
 ModelConfig load_model_config(const std::filesystem::path& folder) {
-  const MappedFile file(folder / kConfigFile);
-  return parse_model_config(file.text(), kConfigFile);
+  return load_model_config_file(folder / kConfigFile);
+}
+
+ModelConfig load_model_config_file(const std::filesystem::path& file) {
+  return parse_model_config(MappedFile(file).text(), file.filename().string());
 }
 
 }  // namespace prm_score

@@ -1,16 +1,17 @@
 #include "prm_score/model/weights.h"
 
-#include <cstring>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
+#include <c10/core/InferenceMode.h>
 
 #include "prm_score/error.h"
+#include "prm_score/model/memory.h"
+#include "prm_score/model/torch_error.h"
 
 namespace prm_score {
 namespace {
@@ -18,32 +19,29 @@ namespace {
 constexpr const char* kEmbedTokens = "model.embed_tokens.weight";
 constexpr const char* kHead = "lm_head.weight";
 
-at::ScalarType scalar_type(const StoredTensor& stored) {
-  if (stored.dtype == "F16") return at::kHalf;
-  if (stored.dtype == "BF16") return at::kBFloat16;
-  TORCH_CHECK(stored.dtype == "F32", "to_tensor: dtype ", stored.dtype);
-  return at::kFloat;
-}
-
 // A part of a fused layer: `{prefix}.{name}.weight` [num_outputs, num_inputs] and its bias.
 struct Part {
   const char* name;
   int64_t num_outputs;
 };
 
+}  // namespace
+
 class WeightLoader {
  public:
-  WeightLoader(const SafetensorsReader& files, const ModelConfig& config, const WeightOptions& options)
-      : files_(files), config_(config), options_(options) {}
+  WeightLoader(std::shared_ptr<const TensorSource> source, const ModelConfig& config, const WeightOptions& options)
+      : source_(std::move(source)), config_(config), options_(options) {}
+
+  [[nodiscard]] const std::shared_ptr<const TensorSource>& source() const { return source_; }
 
   at::Tensor embed_tokens() const {
     // The reference ties both ways: a table that is missing may be there under the head's name.
-    const bool use_head = config_.tie_word_embeddings && !files_.contains(kEmbedTokens) && files_.contains(kHead);
+    const bool use_head = config_.tie_word_embeddings && !source_->contains(kEmbedTokens) && source_->contains(kHead);
     return table(use_head ? kHead : kEmbedTokens).to(options_.device);
   }
 
   at::Tensor label_difference() const {
-    const bool use_embeddings = config_.tie_word_embeddings && !files_.contains(kHead);
+    const bool use_embeddings = config_.tie_word_embeddings && !source_->contains(kHead);
     const at::Tensor head = table(use_embeddings ? kEmbedTokens : kHead);
     const auto row = [&](int64_t label_id) { return head.select(0, label_id).to(at::kFloat); };
     return (row(options_.label_a_id) - row(options_.label_b_id)).to(options_.device);
@@ -73,7 +71,7 @@ class WeightLoader {
 
  private:
   at::Tensor stored(const std::string& name, const std::vector<int64_t>& shape) const {
-    return to_tensor(files_.weight(name, shape));
+    return source_->tensor(name, shape);
   }
 
   at::Tensor table(const std::string& name) const { return stored(name, {config_.vocab_size, config_.hidden_size}); }
@@ -107,10 +105,35 @@ class WeightLoader {
     return {.weight = concatenated(weights), .bias = has_bias ? concatenated(biases) : at::Tensor()};
   }
 
-  const SafetensorsReader& files_;
-  const ModelConfig& config_;
-  const WeightOptions& options_;
+  std::shared_ptr<const TensorSource> source_;
+  ModelConfig config_;
+  WeightOptions options_;
 };
+
+namespace {
+
+// Bytes of all layers in the compute dtype.
+int64_t layer_bytes(const ModelConfig& config, at::ScalarType dtype) {
+  const auto element_size = static_cast<int64_t>(c10::elementSize(dtype));
+  return weight_bytes(config, {.compute = element_size, .checkpoint = 0});
+}
+
+// Whether all layers may lie converted in memory. The checkpoint's pages and the activations want their share, too.
+bool layers_fit(const TensorSource& source, const ModelConfig& config, const WeightOptions& options) {
+  const int64_t num_bytes = layer_bytes(config, options.dtype);
+  if (options.layer_memory) return num_bytes <= *options.layer_memory;
+  if (!options.device.is_cpu()) return true;
+  return num_bytes + source.num_bytes() <= available_memory_bytes() / 4 * 3;
+}
+
+std::shared_ptr<const LoadedModel> load(const ModelConfig& config, std::shared_ptr<const TensorSource> source,
+                                        const WeightOptions& options) {
+  auto model = std::make_shared<LoadedModel>();
+  model->config = config;
+  model->options = options;
+  model->weights = load_weights(std::move(source), config, options);
+  return model;
+}
 
 void expect_labels(const ModelConfig& config, const WeightOptions& options) {
   for (const int64_t id : {options.label_a_id, options.label_b_id}) {
@@ -134,27 +157,54 @@ Linear Linear::outputs(int64_t begin, int64_t length) const {
   return {.weight = weight.narrow(0, begin, length), .bias = bias.defined() ? bias.narrow(0, begin, length) : bias};
 }
 
-ModelWeights load_weights(std::shared_ptr<const SafetensorsReader> files, const ModelConfig& config,
+LayerWeights ModelWeights::layer(int64_t index) const {
+  return resident_layers.empty() ? loader->layer(index) : resident_layers[index];
+}
+
+ModelWeights load_weights(std::shared_ptr<const TensorSource> source, const ModelConfig& config,
                           const WeightOptions& options) {
   expect_labels(config, options);
-  const WeightLoader loader(*files, config, options);
+  const bool fit = layers_fit(*source, config, options);
+  const auto loader = std::make_shared<const WeightLoader>(std::move(source), config, options);
   ModelWeights weights;
-  weights.embed_tokens = loader.embed_tokens();
-  for (int64_t i = 0; i < config.num_hidden_layers; ++i) weights.layers.push_back(loader.layer(i));
-  weights.norm = loader.norm();
-  weights.label_difference = loader.label_difference();
-  weights.files = std::move(files);
+  weights.embed_tokens = loader->embed_tokens();
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
+    LayerWeights layer = loader->layer(i);  // also if it is not kept: what is wrong with it is to be known now
+    if (fit) weights.resident_layers.push_back(std::move(layer));
+  }
+  weights.norm = loader->norm();
+  weights.label_difference = loader->label_difference();
+  weights.loader = loader;
   return weights;
 }
 
-at::Tensor to_tensor(const StoredTensor& stored) {
-  const at::ScalarType dtype = scalar_type(stored);
-  const auto element_size = static_cast<uintptr_t>(c10::elementSize(dtype));
-  auto* data = const_cast<std::byte*>(stored.bytes.data());
-  if (reinterpret_cast<uintptr_t>(data) % element_size == 0) return at::from_blob(data, stored.shape, dtype);
-  at::Tensor copy = at::empty(stored.shape, dtype);
-  std::memcpy(copy.mutable_data_ptr(), data, stored.bytes.size());
-  return copy;
+std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& folder, const WeightOptions& options) {
+  return with_torch_errors(folder.string(), [&] {
+    const c10::InferenceMode no_autograd;
+    const ModelConfig config = load_model_config(folder);
+    return load(config, std::make_shared<SafetensorsSource>(folder), options);
+  });
+}
+
+std::shared_ptr<const LoadedModel> in_float32(const LoadedModel& model) {
+  WeightOptions options = model.options;
+  options.dtype = at::kFloat;
+  options.layer_memory = 0;
+  return with_torch_errors("float32", [&] {
+    const c10::InferenceMode no_autograd;
+    return load(model.config, model.weights.loader->source(), options);
+  });
+}
+
+std::shared_ptr<const LoadedModel> random_model(const std::filesystem::path& config_file,
+                                                const WeightOptions& options) {
+  constexpr uint64_t kSeed = 20260101;
+  return with_torch_errors(config_file.string(), [&] {
+    const c10::InferenceMode no_autograd;
+    const ModelConfig config = load_model_config_file(config_file);
+    const int64_t num_bytes = config.num_parameters() * static_cast<int64_t>(c10::elementSize(at::kBFloat16));
+    return load(config, std::make_shared<RandomSource>(kSeed, !config.tie_word_embeddings, num_bytes), options);
+  });
 }
 
 }  // namespace prm_score

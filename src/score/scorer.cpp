@@ -1,23 +1,30 @@
 #include "prm_score/score/scorer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <deque>
+#include <exception>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <torch/version.h>
 
 #include "prm_score/error.h"
+#include "prm_score/model/cpu_step_model.h"
 #include "prm_score/model/device.h"
-#include "prm_score/model/transformer.h"
+#include "prm_score/score/bounded_queue.h"
+#include "prm_score/score/engine.h"
 #include "prm_score/score/reward.h"
+#include "prm_score/score/score_plan.h"
+#include "prm_score/score/self_check.h"
 
 namespace prm_score {
 namespace {
 
-const std::atomic<bool> kNeverStop = false;
-
 WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& tokenizer) {
   WeightOptions weights;
+  weights.layer_memory = options.weight_memory;
   weights.device = parse_device(options.device);
   weights.dtype = parse_dtype(options.dtype, weights.device);
   weights.label_a_id = tokenizer.label_id(options.label_a);
@@ -29,6 +36,11 @@ WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& toke
   return weights;
 }
 
+std::shared_ptr<const LoadedModel> load(const ScorerOptions& options, const WeightOptions& weights) {
+  return options.random_weights.empty() ? load_model(options.model, weights)
+                                        : random_model(options.random_weights, weights);
+}
+
 // nan, inf or -inf. What sign a nan has is chance.
 std::string name_of_non_finite(float number) { return std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf"; }
 
@@ -38,6 +50,32 @@ DocumentReward bad_document(std::string error) {
   return result;
 }
 
+// A line on its way from the source to its row.
+struct LineUnderWay {
+  RowOrigin origin;
+  DocumentReward result;  // all but what the judge says; a set `error` is final
+  std::vector<Chunk> chunks;
+  ScorePlan plan;
+  bool is_done = false;
+};
+
+// Fills in what the judge said of every chunk.
+void finish(LineUnderWay& line, std::vector<std::optional<float>> log_odds, LastChunk last_chunk) {
+  line.is_done = true;
+  for (size_t chunk = 0; chunk < log_odds.size(); ++chunk) {
+    if (log_odds[chunk] && !std::isfinite(*log_odds[chunk])) {
+      line.result = bad_document("log_odds: chunk " + std::to_string(chunk) + ": expected finite logits, got " +
+                                 name_of_non_finite(*log_odds[chunk]));
+      return;
+    }
+  }
+  line.result.reward = mean_log_odds(log_odds, line.chunks, last_chunk);
+  line.result.log_odds = std::move(log_odds);
+}
+
+// Rows of a step if nobody says otherwise: enough blocks for every thread to get several, in little memory.
+int64_t default_max_batch_tokens(int num_threads) { return std::max<int64_t>(2048, int64_t{512} * num_threads); }
+
 }  // namespace
 
 struct Scorer::Impl {
@@ -45,42 +83,121 @@ struct Scorer::Impl {
       : options(scorer_options),
         threads(set_num_threads(options.threads)),
         tokenizer(load_tokenizer(options.model, {.special_tokens = options.special_tokens})),
-        judge(options.model, weight_options(options, *tokenizer)),
-        prompt_builder(*tokenizer, options.prompt, judge.config().max_positions()) {
-    const ModelConfig& config = judge.config();
+        model(load(options, weight_options(options, *tokenizer))),
+        prompt_builder(*tokenizer, options.prompt, model->config.max_positions()) {
+    const ModelConfig& config = model->config;
     if (tokenizer->vocab_size() > config.vocab_size) {
       throw Error("config.json: vocab_size: expected at least " + std::to_string(tokenizer->vocab_size()) + ", as " +
                   tokenizer->file_name() + " has ids up to there, got " + std::to_string(config.vocab_size));
     }
     info.model_type = config.model_type;
-    info.device = judge.device().str();
-    info.dtype = dtype_name(judge.dtype());
+    info.device = model->options.device.str();
+    info.dtype = dtype_name(model->options.dtype);
     info.threads = threads;
     info.max_positions = config.max_positions();
     info.max_context = prompt_builder.max_context();
-    info.label_a_id = tokenizer->label_id(options.label_a);
-    info.label_b_id = tokenizer->label_id(options.label_b);
+    info.max_batch_tokens = options.max_batch_tokens > 0 ? std::max(options.max_batch_tokens, kMinBatchTokens)
+                                                         : default_max_batch_tokens(threads);
+    info.label_a_id = model->options.label_a_id;
+    info.label_b_id = model->options.label_b_id;
     info.torch_version = TORCH_VERSION;
+    engine = make_engine();
+    if (options.prefix_sharing && options.self_check.value_or(!model->options.device.is_cpu()))
+      self_check(*engine, model);
   }
 
-  // One entry per chunk, nullopt where no prompt is; or nullopt if told to stop.
-  [[nodiscard]] std::optional<std::vector<std::optional<float>>> judge_chunks(const DocumentPrompts& prompts,
-                                                                              const std::atomic<bool>& stop) const {
-    std::vector<std::optional<float>> log_odds(prompts.chunks.size());
-    for (const Prompt& prompt : prompts.prompts) {
-      if (stop) return std::nullopt;
-      log_odds[prompt.chunk] = judge.log_odds(prompts.input_ids(prompt));
+  [[nodiscard]] std::unique_ptr<Engine> make_engine() const {
+    // The engine for GPUs is yet to come.
+    if (!options.prefix_sharing || !model->options.device.is_cpu()) return std::make_unique<OracleEngine>(model);
+    return std::make_unique<SharedPrefixEngine>(std::make_unique<CpuStepModel>(model), info.max_batch_tokens);
+  }
+
+  [[nodiscard]] LineUnderWay prepare(InputLine line) const {
+    LineUnderWay prepared;
+    if (auto* bad = std::get_if<LineError>(&line)) {
+      prepared.origin = std::move(bad->origin);
+      prepared.result = bad_document(std::move(bad->reason));
+      prepared.is_done = true;
+      return prepared;
     }
-    return log_odds;
+    auto& document = std::get<Document>(line);
+    prepared.origin = std::move(document.origin);
+    DocumentPrompts prompts = prompt_builder.build(document, {.spans = options.spans});
+    if (!prompts.error.empty()) {
+      prepared.result = bad_document(std::move(prompts.error));
+      prepared.is_done = true;
+      return prepared;
+    }
+    prepared.result.num_tokens = prompts.num_tokens;
+    prepared.result.num_chunks = std::ssize(prompts.chunks);
+    prepared.result.spans = std::move(prompts.spans);
+    prepared.result.warnings = prompts.warnings;
+    prepared.chunks = std::move(prompts.chunks);
+    prepared.plan = make_score_plan(std::move(prompts));
+    return prepared;
   }
 
   ScorerOptions options;
   int threads;  // set before the first tensor is made
   std::unique_ptr<Tokenizer> tokenizer;
-  Transformer judge;
+  std::shared_ptr<const LoadedModel> model;
   PromptBuilder prompt_builder;
   ScorerInfo info;
+  std::unique_ptr<Engine> engine;
 };
+
+namespace {
+
+// Lines read and tokenised ahead on a thread of their own.
+class ReadAhead {
+ public:
+  // `prepare`: from a line of the source to a LineUnderWay. At most `max_rows` rows are kept ready.
+  template <typename Prepare>
+  ReadAhead(LineSource& source, Prepare prepare, int64_t max_rows) : source_(source), queue_(max_rows) {
+    thread_ = std::thread([this, prepare] {
+      try {
+        while (auto line = source_.next()) {
+          LineUnderWay prepared = prepare(*std::move(line));
+          // What a line without rows takes in memory is not nothing either.
+          const int64_t weight = prepared.plan.num_rows() + kRowsPerLine;
+          if (!queue_.push(std::move(prepared), weight)) return;
+        }
+        queue_.close();
+      } catch (...) {
+        queue_.close(std::current_exception());
+      }
+    });
+  }
+  ~ReadAhead() {
+    queue_.cancel();
+    source_.interrupt();
+    thread_.join();
+  }
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+
+  [[nodiscard]] BoundedQueue<LineUnderWay>& queue() { return queue_; }
+
+ private:
+  static constexpr int64_t kRowsPerLine = 8;
+
+  LineSource& source_;
+  BoundedQueue<LineUnderWay> queue_;
+  std::thread thread_;
+};
+
+// A single document as a source.
+class OneDocument final : public LineSource {
+ public:
+  explicit OneDocument(const Document& document) : document_(document) {}
+  std::optional<InputLine> next() override { return std::exchange(document_, std::nullopt); }
+  void interrupt() override {}
+
+ private:
+  std::optional<Document> document_;
+};
+
+}  // namespace
 
 Scorer::Scorer(const ScorerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 Scorer::~Scorer() = default;
@@ -90,29 +207,47 @@ Scorer& Scorer::operator=(Scorer&&) noexcept = default;
 const ScorerInfo& Scorer::info() const { return impl_->info; }
 const Tokenizer& Scorer::tokenizer() const { return *impl_->tokenizer; }
 
-DocumentReward Scorer::score(const Document& document) const { return *score(document, kNeverStop); }
+DocumentReward Scorer::score(const Document& document) {
+  const std::atomic<bool> never = false;
+  OneDocument source(document);
+  DocumentReward result;
+  score(
+      source, [&](const RowOrigin&, const DocumentReward& reward) { return result = reward, true; }, never);
+  return result;
+}
 
-std::optional<DocumentReward> Scorer::score(const Document& document, const std::atomic<bool>& stop) const {
-  DocumentPrompts prompts = impl_->prompt_builder.build(document, {.spans = impl_->options.spans});
-  if (!prompts.error.empty()) return bad_document(std::move(prompts.error));
+void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop) {
+  constexpr size_t kMaxLinesUnderWay = 65536;
+  const int64_t max_rows = impl_->info.max_batch_tokens;
+  Engine* const engine = impl_->engine.get();
+  engine->clear();
+  std::deque<LineUnderWay> under_way;  // in the order of the input
+  int64_t num_taken = 0;               // lines that have left under_way: a line's ticket is num_taken + its place
+  ReadAhead ahead(
+      source, [this](InputLine line) { return impl_->prepare(std::move(line)); }, 2 * max_rows);
 
-  auto log_odds = impl_->judge_chunks(prompts, stop);
-  if (!log_odds) return std::nullopt;
-  for (size_t chunk = 0; chunk < log_odds->size(); ++chunk) {
-    if ((*log_odds)[chunk] && !std::isfinite(*(*log_odds)[chunk])) {
-      return bad_document("log_odds: chunk " + std::to_string(chunk) + ": expected finite logits, got " +
-                          name_of_non_finite(*(*log_odds)[chunk]));
+  while (!stop) {
+    // What is there, up to a full step; wait only if nothing is under way.
+    while (engine->num_rows_waiting() < max_rows && under_way.size() < kMaxLinesUnderWay) {
+      auto line = under_way.empty() ? ahead.queue().pop() : ahead.queue().try_pop();
+      if (!line) break;
+      const int64_t ticket = num_taken + std::ssize(under_way);
+      if (!line->is_done) engine->add(ticket, std::move(line->plan), line->result.num_chunks);
+      under_way.push_back(*std::move(line));
+    }
+    if (under_way.empty()) return;
+
+    if (!under_way.front().is_done) {
+      for (JudgedPlan& judged : engine->run_step()) {
+        finish(under_way[judged.ticket - num_taken], std::move(judged.log_odds), impl_->options.prompt.last_chunk);
+      }
+    }
+    while (!under_way.empty() && under_way.front().is_done) {
+      if (!take(under_way.front().origin, under_way.front().result)) return;
+      under_way.pop_front();
+      ++num_taken;
     }
   }
-
-  DocumentReward result;
-  result.reward = mean_log_odds(*log_odds, prompts.chunks, impl_->options.prompt.last_chunk);
-  result.num_tokens = prompts.num_tokens;
-  result.num_chunks = static_cast<int64_t>(prompts.chunks.size());
-  result.log_odds = std::move(*log_odds);
-  result.spans = std::move(prompts.spans);
-  result.warnings = prompts.warnings;
-  return result;
 }
 
 }  // namespace prm_score

@@ -46,6 +46,10 @@ TEST_F(CommandLineTest, DefaultsAreTheDocumentedOnes) {
                                                        {"device", "\"auto\""},
                                                        {"dtype", "\"auto\""},
                                                        {"threads", "null"},
+                                                       {"max-batch-tokens", "null"},
+                                                       {"weight-memory", "null"},
+                                                       {"random-weights", "null"},
+                                                       {"self-check", "null"},
                                                        {"text-field", "\"text\""},
                                                        {"id-field", "\"id\""},
                                                        {"context-field", "null"},
@@ -101,6 +105,11 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"no-prefix-sharing", "true", "true"},
                                  {"spans", "true", "true"},
                                  {"metadata", "f", "\"f\""},
+                                 {"max-batch-tokens", "512", "512"},
+                                 {"weight-memory", "3G", "3221225472"},
+                                 {"random-weights", "c.json", "\"c.json\""},
+                                 {"self-check", "false", "false"},
+                                 {"plan", "f", "\"f\""},
                                  {"json", "true", "true"},
                                  {"max-errors", "1", "1"},
                                  {"errors-ok", "true", "true"},
@@ -119,7 +128,7 @@ TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
   for (const auto& example : kExamples) {
     const std::string flag = std::string("--") + example.name + "=" + example.value;
     const std::string variable = environment_name(example.name);
-    const bool is_info = std::string(example.name) == "json";
+    const bool is_info = std::string(example.name) == "json" || std::string(example.name) == "plan";
     const std::vector<const char*> command = is_info ? std::vector{"info"} : std::vector<const char*>{};
     auto with_flag = command;
     with_flag.push_back(flag.c_str());

@@ -89,6 +89,25 @@ class Info(ProgramTest):
                 num_elements += size
         self.assertEqual(info["architecture"]["num_parameters"], num_elements)
 
+    def test_plan_counts_the_rows_with_and_without_sharing(self):
+        documents = self.folder / "docs.jsonl"
+        documents.write_bytes(line("word " * 1000) + b"?\n" + line("One. ") + line(""))
+        prompts = rows_of(run("prompts", str(documents)).stdout)
+        prompts = [prompt["input_ids"] for prompt in prompts if "input_ids" in prompt]
+        plan = json.loads(run("info", "--json", "--plan", str(documents)).stdout)["plan"]
+        self.assertEqual([plan["documents"], plan["bad_lines"], plan["chunks"]], [2, 2, len(prompts)])
+        self.assertEqual(plan["rows_without_sharing"], sum(map(len, prompts)))
+        # The context once, and per chunk itself and the template with a token or two of a merge.
+        self.assertGreater(plan["rows"], plan["tokens"])
+        self.assertLess(plan["rows"], 2 * plan["tokens"] + len(prompts) * 40)
+        for options in (["--stride", "16"], ["--max-context", "128"], ["--join", "tokens"]):
+            moved = json.loads(run("info", "--json", "--plan", str(documents), *options).stdout)["plan"]
+            prompts = rows_of(run("prompts", str(documents), *options).stdout)
+            expected = sum(len(prompt["input_ids"]) for prompt in prompts if "input_ids" in prompt)
+            self.assertEqual(moved["rows_without_sharing"], expected)
+            self.assertLess(moved["rows"], expected)
+        self.assert_exit(run("info", "--plan", str(self.folder / "none.jsonl")), 1, "none.jsonl")
+
     def test_for_people_it_is_one_line_per_fact(self):
         process = run("info")
         self.assert_exit(process, 0)

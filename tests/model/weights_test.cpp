@@ -14,7 +14,7 @@ class LoadWeightsTest : public ::testing::Test {
  protected:
   ModelWeights load(const WeightOptions& options = kOptions) {
     checkpoint_.write(folder_);
-    return load_weights(std::make_shared<SafetensorsReader>(folder_.path()), load_model_config(folder_.path()),
+    return load_weights(std::make_shared<SafetensorsSource>(folder_.path()), load_model_config(folder_.path()),
                         options);
   }
   std::string load_error(const WeightOptions& options = kOptions) {
@@ -55,7 +55,7 @@ TEST_F(LoadWeightsTest, FusedPartsLieInOrder) {
   fill("model.layers.0.self_attn.v_proj.weight", 8, 3);
   fill("model.layers.0.mlp.gate_proj.weight", 12, 4);
   fill("model.layers.0.mlp.up_proj.weight", 12, 5);
-  const LayerWeights layer = load().layers.at(0);
+  const LayerWeights layer = load().layer(0);
   const at::Tensor qkv = at::tensor({1.f, 1.f, 1.f, 1.f, 2.f, 2.f, 3.f, 3.f});
   EXPECT_TRUE(at::allclose(layer.qkv_proj.weight.select(1, 3), qkv, 0, 0));
   EXPECT_TRUE(at::allclose(layer.gate_up_proj.weight.select(1, 0), at::tensor({4.f, 4.f, 4.f, 5.f, 5.f, 5.f}), 0, 0));
@@ -66,7 +66,7 @@ TEST_F(LoadWeightsTest, FusedPartsLieInOrder) {
 
 TEST_F(LoadWeightsTest, LayersAreConvertedAndEmbeddingsAreNot) {
   const ModelWeights weights = load({.dtype = at::kBFloat16, .label_a_id = 0, .label_b_id = 2});
-  EXPECT_EQ(weights.layers[0].o_proj.weight.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(weights.layer(0).o_proj.weight.scalar_type(), at::kBFloat16);
   EXPECT_EQ(weights.embed_tokens.scalar_type(), at::kFloat);
   EXPECT_EQ(weights.norm.scalar_type(), at::kFloat);
   EXPECT_EQ(weights.label_difference.scalar_type(), at::kFloat);

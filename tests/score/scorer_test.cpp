@@ -1,9 +1,12 @@
 #include "prm_score/score/scorer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -91,15 +94,19 @@ std::vector<Document> documents_in(const nlohmann::json& cases) {
   return documents;
 }
 
-class ScoreGolden : public testing::TestWithParam<std::string> {};
+class ScoreGolden : public testing::TestWithParam<std::string> {
+ protected:
+  void expect_goldens(bool prefix_sharing) const;
+};
 
-TEST_P(ScoreGolden, EqualsTransformersChunkByChunk) {
+void ScoreGolden::expect_goldens(bool prefix_sharing) const {
   const auto golden = read_json(kGoldenFolder / (GetParam() + ".json"));
   size_t num_documents = 0;
   for (const auto& [name, prompt_options] : golden.at("options").items()) {
     ScorerOptions options = options_for(kDataFolder.parent_path() / golden.at("folder").get<std::string>());
     options.prompt = prompt_options_from(prompt_options);
-    const Scorer scorer(options);
+    options.prefix_sharing = prefix_sharing;
+    Scorer scorer(options);
     const auto& cases = golden.at("cases").at(name);
     for (const Document& document : documents_in(cases)) {
       SCOPED_TRACE(name + " on document " + document.origin.id_json);
@@ -109,6 +116,10 @@ TEST_P(ScoreGolden, EqualsTransformersChunkByChunk) {
   }
   EXPECT_GE(num_documents, 20u);
 }
+
+TEST_P(ScoreGolden, SharedPrefixesEqualTransformersChunkByChunk) { expect_goldens(/*prefix_sharing=*/true); }
+
+TEST_P(ScoreGolden, TheOracleEqualsTransformersChunkByChunk) { expect_goldens(/*prefix_sharing=*/false); }
 
 std::vector<std::string> golden_names() {
   std::vector<std::string> names;
@@ -132,21 +143,143 @@ INSTANTIATE_TEST_SUITE_P(Checkpoints, ScoreGolden, testing::ValuesIn(golden_name
 const fs::path kSmall = kDataFolder / "golden" / "checkpoints" / "qwen3";
 
 TEST(Scorer, ADocumentWithoutTokensIsBadAndNothingElse) {
-  const Scorer scorer(options_for(kSmall));
+  Scorer scorer(options_for(kSmall));
   const DocumentReward bad = scorer.score(document_of(""));
   EXPECT_EQ(bad.error, "text: no tokens");
   EXPECT_FALSE(bad.reward);
   EXPECT_TRUE(scorer.score(document_of("But this one has some.")).reward);
 }
 
-TEST(Scorer, StopsBetweenChunks) {
-  const Scorer scorer(options_for(kSmall));
-  const std::atomic<bool> stop = true;
-  EXPECT_FALSE(scorer.score(document_of("Any text."), stop));
+// --- Many lines ---
+
+// Gives lines that are ready, one by one; then waits, ends, or throws.
+class Lines final : public LineSource {
+ public:
+  enum class Then { kEnd, kWait, kThrow };
+
+  explicit Lines(std::vector<InputLine> lines, Then then = Then::kEnd) : lines_(std::move(lines)), then_(then) {}
+
+  std::optional<InputLine> next() override {
+    std::unique_lock lock(mutex_);
+    if (num_given_ < lines_.size()) return lines_[num_given_++];
+    if (then_ == Then::kThrow) throw Error("input: torn off");
+    if (then_ == Then::kWait) interrupted_.wait(lock, [&] { return is_interrupted_; });
+    return std::nullopt;
+  }
+  void interrupt() override {
+    const std::lock_guard lock(mutex_);
+    is_interrupted_ = true;
+    interrupted_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable interrupted_;
+  bool is_interrupted_ = false;
+  std::vector<InputLine> lines_;
+  size_t num_given_ = 0;
+  Then then_;
+};
+
+InputLine line_of(int64_t number, std::string text) {
+  Document document = document_of(std::move(text));
+  document.origin.line = number;
+  return document;
+}
+
+std::vector<InputLine> some_lines() {
+  std::vector<InputLine> lines;
+  for (int64_t i = 0; i < 30; ++i) {
+    if (i % 7 == 3) {
+      LineError bad;
+      bad.origin.line = i;
+      bad.reason = "not JSON";
+      lines.emplace_back(std::move(bad));
+    } else {
+      lines.push_back(line_of(i, i % 7 == 4 ? "" : std::string(i * 40, static_cast<char>('a' + i % 26)) + " words"));
+    }
+  }
+  return lines;
+}
+
+TEST(ScoreLines, AnswersEveryLineInOrderAsIfItWereAlone) {
+  for (const bool prefix_sharing : {true, false}) {
+    ScorerOptions options = options_for(kSmall);
+    options.prefix_sharing = prefix_sharing;
+    options.max_batch_tokens = 200;
+    Scorer scorer(options);
+    Lines source(some_lines());
+    std::vector<DocumentReward> results;
+    scorer.score(
+        source,
+        [&](const RowOrigin& origin, const DocumentReward& reward) {
+          EXPECT_EQ(origin.line, std::ssize(results));
+          results.push_back(reward);
+          return true;
+        },
+        false);
+    const auto lines = some_lines();
+    ASSERT_EQ(results.size(), lines.size());
+    for (size_t i = 0; i < lines.size(); ++i) {
+      if (const auto* document = std::get_if<Document>(&lines[i])) {
+        const DocumentReward alone = scorer.score(*document);
+        EXPECT_EQ(results[i].log_odds, alone.log_odds);
+        EXPECT_EQ(results[i].reward, alone.reward);
+        EXPECT_EQ(results[i].error, alone.error);
+      } else {
+        EXPECT_EQ(results[i].error, "not JSON");
+      }
+    }
+  }
+}
+
+TEST(ScoreLines, KeepsNothingBackWhenTheInputPauses) {
+  Scorer scorer(options_for(kSmall));
+  Lines source({line_of(0, "One line."), line_of(1, "And another.")}, Lines::Then::kWait);
+  int num_taken = 0;
+  // The source waits for ever: only that both are taken ends this.
+  scorer.score(
+      source, [&](const RowOrigin&, const DocumentReward&) { return ++num_taken < 2; }, false);
+  EXPECT_EQ(num_taken, 2);
+}
+
+TEST(ScoreLines, WhatTheSourceThrowsComesAfterTheRowsBeforeIt) {
+  Scorer scorer(options_for(kSmall));
+  Lines source(some_lines(), Lines::Then::kThrow);
+  int num_taken = 0;
+  EXPECT_THROW(scorer.score(
+                   source, [&](const RowOrigin&, const DocumentReward&) { return ++num_taken > 0; }, false),
+               Error);
+  EXPECT_EQ(num_taken, 30);
+}
+
+TEST(ScoreLines, WhatTakeThrowsEndsTheRun) {
+  Scorer scorer(options_for(kSmall));
+  Lines source(some_lines(), Lines::Then::kWait);
+  const TakeReward full = [](const RowOrigin&, const DocumentReward&) -> bool { throw Error("disk full"); };
+  EXPECT_THROW(scorer.score(source, full, false), Error);
+  EXPECT_TRUE(scorer.score(document_of("The next run is not disturbed.")).reward);
+}
+
+TEST(ScoreLines, StopsWhenAskedTo) {
+  Scorer scorer(options_for(kSmall));
+  std::atomic<bool> stop = false;
+  Lines source(some_lines(), Lines::Then::kWait);
+  int num_taken = 0;
+  scorer.score(
+      source,
+      [&](const RowOrigin&, const DocumentReward&) {
+        ++num_taken;
+        stop = true;
+        return true;
+      },
+      stop);
+  EXPECT_GE(num_taken, 1);
+  EXPECT_LE(num_taken, 30);
 }
 
 TEST(Scorer, InfoSaysWhatTheOptionsCameTo) {
-  const Scorer scorer(options_for(kSmall));
+  Scorer scorer(options_for(kSmall));
   EXPECT_EQ(scorer.info().model_type, "qwen3");
   EXPECT_EQ(scorer.info().device, "cpu");
   EXPECT_EQ(scorer.info().dtype, "float32");
@@ -191,7 +324,7 @@ class FolderWithout : public testing::Test {
 
   [[nodiscard]] std::string error() const {
     try {
-      const Scorer scorer(options_for(folder_));
+      Scorer scorer(options_for(folder_));
     } catch (const Error& error) {
       return error.what();
     }
@@ -237,7 +370,7 @@ TEST_F(FolderWithout, OneNotANumberInTheWeightsMakesBadRowsNotWrongOnes) {
     file.seekp(-2, std::ios::end);
     file.write(not_a_number, 2);
     file.close();
-    const Scorer scorer(options_for(folder_));
+    Scorer scorer(options_for(folder_));
     const DocumentReward result = scorer.score(document_of("Some text."));
     EXPECT_EQ(result.error, "log_odds: chunk 0: expected finite logits, got nan");
     EXPECT_FALSE(result.reward);

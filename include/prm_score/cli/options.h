@@ -24,7 +24,9 @@ struct Options {
   Command command = Command::kScore;
   std::vector<std::string> files;  // none = standard input
 
-  std::string model;  // folder or hub name; empty = the judge that ships with the program
+  std::string model;                     // folder or hub name; empty = the judge that ships with the program
+  std::string random_weights;            // a config.json; empty = the checkpoint's weights
+  std::optional<int64_t> weight_memory;  // bytes
   std::string device = "auto";
   std::string dtype = "auto";
   int threads = 0;  // 0 = as many as there are processors for this process
@@ -36,10 +38,13 @@ struct Options {
   PromptOptions prompt;
   std::string label_a = "A", label_b = "B";
   SpecialTokens special_tokens = SpecialTokens::kParse;
+  int64_t max_batch_tokens = 0;    // 0 = what suits the device
+  std::optional<bool> self_check;  // not given: on CUDA only
   bool no_prefix_sharing = false;  // the oracle path, each prompt on its own
 
   bool spans = false;
   bool json = false;     // info: for machines
+  std::string plan;      // info: documents to plan for; empty = none
   std::string metadata;  // file; empty = none
   std::optional<int64_t> max_errors;
   bool errors_ok = false;

@@ -22,8 +22,11 @@ class StopSignals {
   // Whether the run is to stop.
   [[nodiscard]] const std::atomic<bool>& requested() const;
 
-  // Becomes readable when the run is to stop; for poll().
+  // Becomes readable when the run is to stop, and after end_waits(); for poll().
   [[nodiscard]] int fd() const { return pipe_[0]; }
+
+  // Ends, now and later, what waits for fd(). From any thread.
+  void end_waits();
 
   // The signal that asked to stop, 0 if none did; and its name, "SIGTERM".
   [[nodiscard]] int signal_number() const;

@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "prm_score/io/json_line.h"
@@ -27,8 +26,6 @@ struct JsonlReaderOptions {
   LineReaderOptions lines;
   InputFields fields;
 };
-
-using InputLine = std::variant<Document, LineError>;
 
 // Reads one line: its text, its context, and what its row repeats of it. Gives a LineError for a line that is not JSON
 // (see json_line.h) or no object, and where text or context is missing or no string; id and kept fields are there if

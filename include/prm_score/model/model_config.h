@@ -83,7 +83,8 @@ struct ElementBytes {
 // max_position_embeddings, where no prompt goes) leave the result unchanged and count as default.
 [[nodiscard]] ModelConfig parse_model_config(std::string_view json_text, const std::string& file_name);
 
-// The same for `config.json` in a checkpoint folder.
+// The same for `config.json` in a checkpoint folder, and for a file of any name.
 [[nodiscard]] ModelConfig load_model_config(const std::filesystem::path& folder);
+[[nodiscard]] ModelConfig load_model_config_file(const std::filesystem::path& file);
 
 }  // namespace prm_score

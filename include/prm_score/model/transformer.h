@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -20,8 +21,9 @@ namespace prm_score {
 // for the same CPU threads of libtorch, so nothing is gained by it.
 class Transformer {
  public:
-  // Loads `config.json` and the safetensors of a checkpoint folder. Throws Error as load_model_config,
-  // SafetensorsReader and load_weights do, and if memory runs out.
+  explicit Transformer(std::shared_ptr<const LoadedModel> model);
+
+  // The same after load_model().
   Transformer(const std::filesystem::path& folder, const WeightOptions& options);
 
   // logit(A) - logit(B) after the last of `input_ids`, in nats. Final norm, head and difference in float32 whatever the
@@ -34,9 +36,9 @@ class Transformer {
   // difference. Throws as log_odds.
   [[nodiscard]] std::vector<at::Tensor> hidden_states(std::span<const int32_t> input_ids) const;
 
-  [[nodiscard]] const ModelConfig& config() const { return config_; }
-  [[nodiscard]] at::ScalarType dtype() const { return options_.dtype; }
-  [[nodiscard]] at::Device device() const { return options_.device; }
+  [[nodiscard]] const ModelConfig& config() const { return model_->config; }
+  [[nodiscard]] at::ScalarType dtype() const { return model_->options.dtype; }
+  [[nodiscard]] at::Device device() const { return model_->options.device; }
 
  private:
   [[nodiscard]] at::Tensor embed(std::span<const int32_t> input_ids) const;
@@ -45,9 +47,7 @@ class Transformer {
                                          const RowContext& context) const;
   [[nodiscard]] float head(const at::Tensor& hidden) const;
 
-  ModelConfig config_;
-  WeightOptions options_;
-  ModelWeights weights_;
+  std::shared_ptr<const LoadedModel> model_;
   at::Tensor inverse_frequencies_;  // [head_dim / 2]
   CausalAttention causal_attention_;
 };

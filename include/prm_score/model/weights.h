@@ -2,13 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "prm_score/model/model_config.h"
-#include "prm_score/model/safetensors.h"
+#include "prm_score/model/tensor_source.h"
 
 namespace prm_score {
 
@@ -35,31 +37,56 @@ struct LayerWeights {
   Linear down_proj;                     // intermediate_size -> hidden_size
 };
 
-struct ModelWeights {
-  std::shared_ptr<const SafetensorsReader> files;  // tensors that need no conversion lie in the mapped files
-  at::Tensor embed_tokens;                         // [vocab_size, hidden_size], in the checkpoint's dtype
-  std::vector<LayerWeights> layers;                // [num_hidden_layers]
-  at::Tensor norm;                                 // [hidden_size], float32
-  at::Tensor label_difference;                     // [hidden_size], float32: rows A - B of lm_head
-};
-
 struct WeightOptions {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;  // float32 or bfloat16
   int64_t label_a_id = 0;             // ids of the two labels, different ones
   int64_t label_b_id = 0;
+  // Memory that converted layers may take on the CPU, bytes; what is there if not given.
+  std::optional<int64_t> layer_memory = std::nullopt;
+};
+
+class WeightLoader;
+
+// Immutable, thread-safe.
+struct ModelWeights {
+  at::Tensor embed_tokens;      // [vocab_size, hidden_size], in the checkpoint's dtype
+  at::Tensor norm;              // [hidden_size], float32
+  at::Tensor label_difference;  // [hidden_size], float32: rows A - B of lm_head
+
+  std::vector<LayerWeights> resident_layers;   // [num_hidden_layers], or empty
+  std::shared_ptr<const WeightLoader> loader;  // holds what the tensors were read from: some lie in its mapped files
+
+  // Layer `index`: as it lies in memory; or, if all layers have no room there, converted now, for as long as it is
+  // held.
+  [[nodiscard]] LayerWeights layer(int64_t index) const;
+};
+
+// A judge in memory.
+struct LoadedModel {
+  ModelConfig config;
+  WeightOptions options;
+  ModelWeights weights;
 };
 
 // Loads the weights of `config`'s architecture by their Hugging Face names. Of lm_head only the two label rows are ever
 // read. Tied embeddings serve as head unless there is an lm_head all the same; that one wins, as in the reference. What
-// has the compute dtype already stays in the mapped file (CPU), the rest is converted once.
-// Throws Error naming file, tensor, expected and found if one is missing, misshapen or of another dtype than F32, F16
-// and BF16, or if a label id is not in the vocabulary.
-[[nodiscard]] ModelWeights load_weights(std::shared_ptr<const SafetensorsReader> files, const ModelConfig& config,
+// has the compute dtype already stays in the mapped file (CPU), the rest is converted: once if memory allows, else
+// layer by layer when it is needed. Throws Error naming file, tensor, expected and found if one is missing, misshapen
+// or of another dtype than F32, F16 and BF16, or if a label id is not in the vocabulary.
+[[nodiscard]] ModelWeights load_weights(std::shared_ptr<const TensorSource> source, const ModelConfig& config,
                                         const WeightOptions& options);
 
-// The tensor in its own dtype on the CPU: a view of the mapped file, or a copy if it does not lie at a multiple of its
-// element size. Must not outlive the reader. Not to be written to.
-[[nodiscard]] at::Tensor to_tensor(const StoredTensor& stored);
+// Loads `config.json` and the safetensors of a checkpoint folder. Throws Error as load_model_config, SafetensorsReader
+// and load_weights do, and if memory runs out.
+[[nodiscard]] std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& folder,
+                                                            const WeightOptions& options);
+
+// The same model in float32, converted layer by layer: slow, in little memory. Shares what `model` was read from.
+[[nodiscard]] std::shared_ptr<const LoadedModel> in_float32(const LoadedModel& model);
+
+// A model of the shape that `config_file` says, with weights drawn from a fixed seed (RandomSource).
+[[nodiscard]] std::shared_ptr<const LoadedModel> random_model(const std::filesystem::path& config_file,
+                                                              const WeightOptions& options);
 
 }  // namespace prm_score

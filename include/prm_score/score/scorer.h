@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,16 +16,24 @@
 namespace prm_score {
 
 struct ScorerOptions {
-  std::filesystem::path model;  // checkpoint folder in the Hugging Face layout
-  std::string device = "auto";  // auto, cpu, cuda, cuda:N
-  std::string dtype = "auto";   // auto (float32 on CPU, bfloat16 on CUDA), float32, bfloat16
-  int threads = 0;              // CPU threads in all; 0 = as many as there are processors for this process
+  std::filesystem::path model;                // checkpoint folder in the Hugging Face layout
+  std::filesystem::path random_weights = {};  // a config.json: weights of that shape drawn from a seed, in place of the
+                                              // checkpoint's; empty = none
+  std::string device = "auto";                // auto, cpu, cuda, cuda:N
+  std::string dtype = "auto";                 // auto (float32 on CPU, bfloat16 on CUDA), float32, bfloat16
+  int threads = 0;  // CPU threads in all; 0 = as many as there are processors for this process
   std::string label_a = "A", label_b = "B";
   SpecialTokens special_tokens = SpecialTokens::kParse;
   PromptOptions prompt;
   bool spans = false;
-  bool prefix_sharing = true;  // false: the oracle path, each prompt on its own
+  std::optional<int64_t> weight_memory = std::nullopt;  // bytes for converted weights; what is there if not given
+  bool prefix_sharing = true;                           // false: the oracle path, each prompt on its own
+  std::optional<bool> self_check = std::nullopt;        // before the first document; not given: on CUDA only
+  int64_t max_batch_tokens = 0;  // rows of one model step at most, at least kMinBatchTokens; 0 = what suits the device
 };
+
+// No step is smaller than the rows that are computed together.
+inline constexpr int64_t kMinBatchTokens = 64;
 
 // What the options came to, for the metadata.
 struct ScorerInfo {
@@ -33,24 +42,45 @@ struct ScorerInfo {
   int threads = 0;
   int64_t max_positions = 0;  // longest prompt in tokens
   int64_t max_context = 0;    // as resolved
+  int64_t max_batch_tokens = 0;
   TokenId label_a_id = 0, label_b_id = 0;
   std::string torch_version;
 };
 
+// Where the documents of a run come from.
+class LineSource {
+ public:
+  virtual ~LineSource() = default;
+
+  // The next line, after waiting for it if need be; nullopt at the end. Called on a thread of its own. What it throws
+  // ends the run, when the rows of the lines before it are taken.
+  [[nodiscard]] virtual std::optional<InputLine> next() = 0;
+
+  // Makes a next() that waits return soon. Called at the end of every run, from another thread than next().
+  virtual void interrupt() = 0;
+};
+
+// Takes the result of a line; a line that cannot be scored has a reward with `error`. False: that is enough.
+using TakeReward = std::function<bool(const RowOrigin& origin, const DocumentReward& reward)>;
+
 // Not thread-safe: one `score` at a time.
 class Scorer {
  public:
-  // Throws Error if the checkpoint cannot be used, naming file, field, expected and found.
+  // Throws Error if the checkpoint cannot be used, naming file, field, expected and found, or if the self-check fails.
   explicit Scorer(const ScorerOptions& options);
   ~Scorer();
   Scorer(Scorer&&) noexcept;
   Scorer& operator=(Scorer&&) noexcept;
 
   // A document that cannot be scored gives a DocumentReward with `error`. Throws Error only if the run cannot go on.
-  [[nodiscard]] DocumentReward score(const Document& document) const;
+  [[nodiscard]] DocumentReward score(const Document& document);
 
-  // The same, but given up between two chunks once `stop` is set, by a signal handler say; then nullopt.
-  [[nodiscard]] std::optional<DocumentReward> score(const Document& document, const std::atomic<bool>& stop) const;
+  // Scores what comes, many documents a step, and gives the results to `take` (on this thread) in the order of the
+  // lines, as soon as they are there: when the source pauses, nothing is kept back. Lines are read and tokenised on
+  // another thread meanwhile, a bounded number ahead. Ends when the source does, when `take` has enough, or between
+  // two steps once `stop` is set (by a signal handler, say); lines under way are then given up. Throws what the source
+  // and `take` throw, and Error if the run cannot go on.
+  void score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop);
 
   [[nodiscard]] const ScorerInfo& info() const;
   [[nodiscard]] const Tokenizer& tokenizer() const;

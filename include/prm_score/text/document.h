@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace prm_score {
@@ -12,6 +13,7 @@ namespace prm_score {
 struct RowOrigin {
   std::string file;        // name as given; empty unless several files are read
   int64_t line = 0;        // 1-based physical line in its file
+  int64_t num_lines = 0;   // physical lines over all files up to this one, it and blank ones included
   std::string id_json;     // JSON text of the id field; empty if the input has none
   std::string input_json;  // JSON object of the kept fields; empty if none are to be kept
 };
@@ -28,6 +30,9 @@ struct LineError {
   RowOrigin origin;
   std::string reason;
 };
+
+// What became of a line of the input.
+using InputLine = std::variant<Document, LineError>;
 
 // Half-open ranges of one chunk in its document: token ids, Unicode code points, UTF-8 bytes of the given text.
 struct ChunkSpan {

@@ -1,0 +1,63 @@
+// cpu_step_model.h - runs steps on the CPU.
+//
+// A step's rows are cut into blocks of kBlockRows, the last one padded, and every block goes through a layer's matrix
+// products by itself, on one thread, from its norm to its residual: its activations stay in that core's cache, and a
+// row's bits depend neither on what else is in the step nor on the number of threads. (MKL and oneDNN give a row the
+// same bits wherever it lies in a block of one shape; tests/model/cpu_step_model_test.cpp holds them to it.)
+// Attention runs per tile of query rows and key-value head (segment_attention.h).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "prm_score/model/segment_attention.h"
+#include "prm_score/model/step.h"
+#include "prm_score/model/weights.h"
+
+namespace prm_score {
+
+class CpuStepModel final : public StepModel {
+ public:
+  static constexpr int64_t kBlockRows = 128;
+
+  // The weights are on the CPU.
+  explicit CpuStepModel(std::shared_ptr<const LoadedModel> model);
+  ~CpuStepModel() override;
+
+  [[nodiscard]] std::vector<float> run(const Step& step) override;
+  [[nodiscard]] std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const override;
+
+ private:
+  template <typename T>
+  class Pass;
+
+  // Activations of the block that a thread works on: [kBlockRows, ..] in the compute dtype.
+  struct Scratch {
+    at::Tensor normed;   // [.., hidden_size]
+    at::Tensor output;   // [.., hidden_size]
+    at::Tensor query;    // [.., query_size], of the rows that answer
+    at::Tensor gate_up;  // [.., 2 intermediate_size]
+    at::Tensor gated;    // [.., intermediate_size]
+    AttentionScratch attention;
+  };
+  // Cosines and sines of every position so far: [num_positions * head_dim / 2] each.
+  struct RotaryRows {
+    std::vector<float> cos, sin;
+  };
+
+  void reserve(const Step& step);
+
+  std::shared_ptr<const LoadedModel> model_;
+  std::vector<float> norm_, label_difference_, inverse_frequencies_;
+  RotaryRows rotary_;
+  std::vector<Scratch> scratch_;  // [num_threads]
+  // Of a step: [blocks * kBlockRows, ..]; grow to the largest step and stay.
+  at::Tensor hidden_;    // float32 [.., hidden_size]
+  at::Tensor qkv_;       // [.., query_size + 2 key_value_size]
+  at::Tensor attended_;  // [.., query_size]
+  at::Tensor answers_;   // float32 [.., hidden_size]: the rows that answer, in the last layer
+};
+
+}  // namespace prm_score

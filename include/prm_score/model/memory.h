@@ -1,0 +1,15 @@
+// memory.h - how much memory there is to take.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+namespace prm_score {
+
+// Bytes that this process can still take without pushing others out: what the system calls available, or what is left
+// to its control group, whichever is less. Page cache counts as available. INT64_MAX if neither can be read.
+// `proc` and `cgroup`: where the system shows them.
+[[nodiscard]] int64_t available_memory_bytes(const std::filesystem::path& proc = "/proc",
+                                             const std::filesystem::path& cgroup = "/sys/fs/cgroup");
+
+}  // namespace prm_score

@@ -1,0 +1,1 @@
+"""What scripts/bench.py is made of: documents, checkpoints, rivals in processes of their own, rounds, report."""

@@ -1,0 +1,386 @@
+#include "prm_score/model/cpu_step_model.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "blas.h"
+#include <ATen/Parallel.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+
+#include "prm_score/model/rotary.h"
+#include "prm_score/model/row_kernels.h"
+#include "prm_score/model/torch_error.h"
+
+namespace prm_score {
+namespace {
+
+constexpr int64_t kBlockRows = CpuStepModel::kBlockRows;
+
+std::vector<float> to_floats(const at::Tensor& tensor) {
+  if (!tensor.defined()) return {};
+  const at::Tensor floats = tensor.to(at::kFloat).contiguous();
+  return {floats.const_data_ptr<float>(), floats.const_data_ptr<float>() + floats.numel()};
+}
+
+// task(index) for every index below `count`, each on one of libtorch's threads, in no order.
+template <typename Task>
+void run_tasks(int64_t count, const Task& task) {
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, std::min<int64_t>(count, at::get_num_threads()), 1, [&](int64_t, int64_t) {
+    const c10::InferenceMode no_autograd;
+    const OneBlasThread on_this_thread;
+    for (int64_t i = next++; i < count; i = next++) task(i);
+  });
+}
+
+int64_t num_blocks(int64_t num_rows) { return (num_rows + kBlockRows - 1) / kBlockRows; }
+
+// out = rows W^T + b, without new memory.
+void apply(const Linear& linear, const at::Tensor& rows, at::Tensor& out) {
+  if (linear.bias.defined()) {
+    at::addmm_out(out, linear.bias, rows, linear.weight.t());
+  } else {
+    at::mm_out(out, rows, linear.weight.t());
+  }
+}
+
+at::Tensor block_of(const at::Tensor& rows, int64_t block) { return rows.narrow(0, block * kBlockRows, kBlockRows); }
+
+// `rows` with space for at least `num_rows` rows. What is in it is lost.
+void grow(at::Tensor& rows, int64_t num_rows, int64_t row_size, at::ScalarType dtype) {
+  if (rows.defined() && rows.size(0) >= num_rows) return;
+  rows = at::Tensor();  // first give back, then take
+  rows = at::zeros({num_rows, row_size}, at::TensorOptions(dtype));
+}
+
+// The rows of a table of vectors, in its own dtype, as float32.
+void copy_embeddings(const at::Tensor& table, const std::vector<int32_t>& ids, const at::Tensor& hidden) {
+  const at::ScalarType dtype = table.scalar_type();
+  const int64_t size = table.size(1);
+  auto* out = hidden.mutable_data_ptr<float>();
+  for (size_t row = 0; row < ids.size(); ++row, out += size) {
+    if (dtype == at::kFloat) {
+      std::memcpy(out, table.const_data_ptr<float>() + ids[row] * size, size * sizeof(float));
+    } else if (dtype == at::kBFloat16) {
+      scale_row(table.const_data_ptr<c10::BFloat16>() + ids[row] * size, 1.0F, size, out);
+    } else {
+      std::copy_n(table.const_data_ptr<c10::Half>() + ids[row] * size, size, out);
+    }
+  }
+}
+
+}  // namespace
+
+// One step, in compute dtype T.
+template <typename T>
+class CpuStepModel::Pass {
+ public:
+  Pass(CpuStepModel& model, const Step& step)
+      : m_(model),
+        config_(model.model_->config),
+        step_(step),
+        num_rows_(static_cast<int64_t>(step.input_ids.size())),
+        qkv_stride_(config_.query_size() + 2 * config_.key_value_size()) {
+    positions_.reserve(num_rows_);
+    for (const Segment& segment : step.segments) {
+      for (int64_t i = 0; i < segment.num_rows(); ++i) positions_.push_back(segment.num_shared + i);
+      if (!segment.extends_trunk) answer_rows_.push_back(segment.end - 1);
+      for (int64_t begin = 0; begin < segment.num_rows(); begin += kTileRows) {
+        const int64_t end = std::min(begin + kTileRows, segment.num_rows());
+        tiles_.push_back({.segment = &segment, .begin = begin, .end = end});
+      }
+    }
+  }
+
+  std::vector<float> run() {
+    copy_embeddings(m_.model_->weights.embed_tokens, step_.input_ids, m_.hidden_);
+    for (int64_t layer = 0; layer + 1 < config_.num_hidden_layers; ++layer) run_layer(layer);
+    return run_last_layer();
+  }
+
+ private:
+  // The vectors of a layer that the row kernels want in float32.
+  struct LayerVectors {
+    std::vector<float> input_layernorm, post_attention_layernorm, q_norm, k_norm;
+  };
+  // Queries [begin, end) of a segment, counted from its first row.
+  struct Tile {
+    const Segment* segment;
+    int64_t begin, end;
+  };
+
+  void load_layer(int64_t layer) {
+    weights_ = {};  // give back first: a converted layer of a large model is large
+    weights_ = m_.model_->weights.layer(layer);
+    vectors_ = {.input_layernorm = to_floats(weights_.input_layernorm),
+                .post_attention_layernorm = to_floats(weights_.post_attention_layernorm),
+                .q_norm = to_floats(weights_.q_norm),
+                .k_norm = to_floats(weights_.k_norm)};
+  }
+
+  void run_layer(int64_t layer) {
+    load_layer(layer);
+    run_tasks(num_blocks(num_rows_), [&](int64_t block) {
+      Scratch& scratch = my_scratch();
+      norm_block(m_.hidden_, block, vectors_.input_layernorm, scratch.normed);
+      at::Tensor qkv = block_of(m_.qkv_, block);
+      apply(weights_.qkv_proj, scratch.normed, qkv);
+      const auto [begin, end] = rows_of(block, num_rows_);
+      for (int64_t row = begin; row < end; ++row) {
+        turn_heads(qkv_row(row), config_.num_attention_heads, vectors_.q_norm, positions_[row]);
+        turn_heads(qkv_row(row) + config_.query_size(), config_.num_key_value_heads, vectors_.k_norm, positions_[row]);
+      }
+    });
+    extend_trunks(layer);
+    const int64_t num_heads = config_.num_key_value_heads;
+    run_tasks(std::ssize(tiles_) * num_heads, [&](int64_t task) {
+      // The last tiles of a document have the most keys: the longest tasks first.
+      attend_tile(layer, tiles_[std::ssize(tiles_) - 1 - task / num_heads], task % num_heads);
+    });
+    run_tasks(num_blocks(num_rows_),
+              [&](int64_t block) { finish_block(block_of(m_.attended_, block), m_.hidden_, block); });
+  }
+
+  // Only the rows that answer need queries, attention and feed-forward; the others' keys and values are all.
+  std::vector<float> run_last_layer() {
+    const int64_t layer = config_.num_hidden_layers - 1;
+    load_layer(layer);
+    const Linear key_value = weights_.qkv_proj.outputs(config_.query_size(), 2 * config_.key_value_size());
+    run_tasks(num_blocks(num_rows_), [&](int64_t block) {
+      Scratch& scratch = my_scratch();
+      norm_block(m_.hidden_, block, vectors_.input_layernorm, scratch.normed);
+      at::Tensor out = block_of(m_.qkv_, block).narrow(1, config_.query_size(), 2 * config_.key_value_size());
+      apply(key_value, scratch.normed, out);
+      const auto [begin, end] = rows_of(block, num_rows_);
+      for (int64_t row = begin; row < end; ++row) {
+        turn_heads(qkv_row(row) + config_.query_size(), config_.num_key_value_heads, vectors_.k_norm, positions_[row]);
+      }
+    });
+    extend_trunks(layer);
+
+    const auto num_answers = std::ssize(answer_rows_);
+    if (num_answers == 0) return {};
+    for (int64_t i = 0; i < num_answers; ++i) {
+      std::memcpy(answer_row(i), m_.hidden_.const_data_ptr<float>() + answer_rows_[i] * config_.hidden_size,
+                  config_.hidden_size * sizeof(float));
+    }
+    const Linear query = weights_.qkv_proj.outputs(0, config_.query_size());
+    std::vector<const Segment*> branches;
+    for (const Segment& segment : step_.segments) {
+      if (!segment.extends_trunk) branches.push_back(&segment);
+    }
+    std::vector<float> log_odds(num_answers);
+    run_tasks(num_blocks(num_answers), [&](int64_t block) {
+      Scratch& scratch = my_scratch();
+      norm_block(m_.answers_, block, vectors_.input_layernorm, scratch.normed);
+      apply(query, scratch.normed, scratch.query);
+      const auto [begin, end] = rows_of(block, num_answers);
+      for (int64_t i = begin; i < end; ++i) {
+        T* queries = scratch.query.template mutable_data_ptr<T>() + (i - begin) * config_.query_size();
+        turn_heads(queries, config_.num_attention_heads, vectors_.q_norm, positions_[answer_rows_[i]]);
+        for (int64_t head = 0; head < config_.num_key_value_heads; ++head) {
+          attend_answer(layer, *branches[i], head, queries, attended_row(i), scratch.attention);
+        }
+      }
+      finish_block(block_of(m_.attended_, block), m_.answers_, block);
+      std::vector<float> normed(config_.hidden_size);
+      for (int64_t i = begin; i < end; ++i) {
+        rms_norm_row(answer_row(i), m_.norm_.data(), config_.hidden_size, eps(), normed.data());
+        log_odds[i] = dot(normed.data(), m_.label_difference_.data(), config_.hidden_size);
+      }
+    });
+    return log_odds;
+  }
+
+  // --- Parts of a layer ---
+
+  void norm_block(const at::Tensor& rows, int64_t block, const std::vector<float>& weight, at::Tensor& out) const {
+    const float* row = rows.const_data_ptr<float>() + block * kBlockRows * config_.hidden_size;
+    T* normed = out.template mutable_data_ptr<T>();
+    for (int64_t i = 0; i < kBlockRows; ++i, row += config_.hidden_size, normed += config_.hidden_size) {
+      rms_norm_row(row, weight.data(), config_.hidden_size, eps(), normed);
+    }
+  }
+
+  // Normalised, where the family does that, and rotated to their position.
+  void turn_heads(T* heads, int64_t num_heads, const std::vector<float>& norm, int64_t position) const {
+    const int64_t half = config_.head_dim / 2;
+    for (int64_t i = 0; i < num_heads; ++i, heads += config_.head_dim) {
+      if (!norm.empty()) rms_norm_row(heads, norm.data(), config_.head_dim, eps(), heads);
+      rotate_head(heads, m_.rotary_.cos.data() + position * half, m_.rotary_.sin.data() + position * half, half);
+    }
+  }
+
+  // Keys and values of trunk rows move to their trunk.
+  void extend_trunks(int64_t layer) const {
+    const int64_t size = config_.key_value_size();
+    run_tasks(std::ssize(step_.segments), [&](int64_t i) {
+      const Segment& segment = step_.segments[i];
+      if (!segment.extends_trunk) return;
+      T* keys = segment.trunk->keys(layer).template mutable_data_ptr<T>() + segment.num_shared * size;
+      T* values = segment.trunk->values(layer).template mutable_data_ptr<T>() + segment.num_shared * size;
+      for (int64_t row = segment.begin; row < segment.end; ++row, keys += size, values += size) {
+        std::memcpy(keys, qkv_row(row) + config_.query_size(), size * sizeof(T));
+        std::memcpy(values, qkv_row(row) + config_.query_size() + size, size * sizeof(T));
+      }
+    });
+  }
+
+  KeyValueRows<T> shared_rows(int64_t layer, const Segment& segment, int64_t head) const {
+    if (segment.num_shared == 0) return {};
+    const int64_t offset = head * config_.head_dim;
+    return {.keys = segment.trunk->keys(layer).template const_data_ptr<T>() + offset,
+            .values = segment.trunk->values(layer).template const_data_ptr<T>() + offset,
+            .row_stride = config_.key_value_size(),
+            .num_rows = segment.num_shared};
+  }
+
+  KeyValueRows<T> own_rows(const Segment& segment, int64_t head) const {
+    const T* keys = qkv_row(segment.begin) + config_.query_size() + head * config_.head_dim;
+    return {.keys = keys,
+            .values = keys + config_.key_value_size(),
+            .row_stride = qkv_stride_,
+            .num_rows = segment.num_rows()};
+  }
+
+  [[nodiscard]] int64_t heads_per_key() const { return config_.num_attention_heads / config_.num_key_value_heads; }
+
+  void attend_tile(int64_t layer, const Tile& tile, int64_t head) const {
+    const int64_t row = tile.segment->begin + tile.begin;
+    const int64_t offset = head * heads_per_key() * config_.head_dim;
+    attend<T>({.queries = qkv_row(row) + offset,
+               .query_stride = qkv_stride_,
+               .out = attended_row(row) + offset,
+               .out_stride = config_.query_size(),
+               .num_rows = tile.end - tile.begin,
+               .num_heads = heads_per_key()},
+              shared_rows(layer, *tile.segment, head), own_rows(*tile.segment, head), tile.begin + 1, config_.head_dim,
+              my_scratch().attention);
+  }
+
+  void attend_answer(int64_t layer, const Segment& branch, int64_t head, const T* queries, T* out,
+                     AttentionScratch& scratch) const {
+    const int64_t offset = head * heads_per_key() * config_.head_dim;
+    attend<T>({.queries = queries + offset,
+               .query_stride = config_.query_size(),
+               .out = out + offset,
+               .out_stride = config_.query_size(),
+               .num_rows = 1,
+               .num_heads = heads_per_key()},
+              shared_rows(layer, branch, head), own_rows(branch, head), branch.num_rows(), config_.head_dim, scratch);
+  }
+
+  // From attention to the end of the layer: hidden += o_proj(attended); hidden += mlp(norm(hidden)).
+  void finish_block(const at::Tensor& attended, const at::Tensor& hidden, int64_t block) const {
+    Scratch& scratch = my_scratch();
+    apply(weights_.o_proj, attended, scratch.output);
+    add_block(scratch.output, hidden, block);
+    norm_block(hidden, block, vectors_.post_attention_layernorm, scratch.normed);
+    apply(weights_.gate_up_proj, scratch.normed, scratch.gate_up);
+    const int64_t size = config_.intermediate_size;
+    const T* gate_up = scratch.gate_up.template const_data_ptr<T>();
+    T* gated = scratch.gated.template mutable_data_ptr<T>();
+    for (int64_t i = 0; i < kBlockRows; ++i, gate_up += 2 * size, gated += size) {
+      silu_multiply_row(gate_up, gate_up + size, size, gated);
+    }
+    apply(weights_.down_proj, scratch.gated, scratch.output);
+    add_block(scratch.output, hidden, block);
+  }
+
+  void add_block(const at::Tensor& block_rows, const at::Tensor& hidden, int64_t block) const {
+    add_row(block_rows.const_data_ptr<T>(), kBlockRows * config_.hidden_size,
+            hidden.mutable_data_ptr<float>() + block * kBlockRows * config_.hidden_size);
+  }
+
+  // --- Places ---
+
+  [[nodiscard]] static std::pair<int64_t, int64_t> rows_of(int64_t block, int64_t num_rows) {
+    return {block * kBlockRows, std::min((block + 1) * kBlockRows, num_rows)};
+  }
+  [[nodiscard]] T* qkv_row(int64_t row) const { return m_.qkv_.template mutable_data_ptr<T>() + row * qkv_stride_; }
+  [[nodiscard]] T* attended_row(int64_t row) const {
+    return m_.attended_.template mutable_data_ptr<T>() + row * config_.query_size();
+  }
+  [[nodiscard]] float* answer_row(int64_t i) const {
+    return m_.answers_.mutable_data_ptr<float>() + i * config_.hidden_size;
+  }
+  [[nodiscard]] float eps() const { return static_cast<float>(config_.rms_norm_eps); }
+  [[nodiscard]] Scratch& my_scratch() const { return m_.scratch_[at::get_thread_num()]; }
+
+  CpuStepModel& m_;
+  const ModelConfig& config_;
+  const Step& step_;
+  int64_t num_rows_;
+  int64_t qkv_stride_;
+  std::vector<int64_t> positions_;    // [num_rows]
+  std::vector<int64_t> answer_rows_;  // [num branches]
+  std::vector<Tile> tiles_;
+  LayerWeights weights_;  // of the layer at work
+  LayerVectors vectors_;
+};
+
+CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model) : model_(std::move(model)) {
+  const c10::InferenceMode no_autograd;
+  const ModelConfig& config = model_->config;
+  norm_ = to_floats(model_->weights.norm);
+  label_difference_ = to_floats(model_->weights.label_difference);
+  inverse_frequencies_ = to_floats(inverse_frequencies(config.rope_parameters, config.head_dim));
+  scratch_.resize(at::get_num_threads());
+  const at::TensorOptions options(model_->options.dtype);
+  for (Scratch& scratch : scratch_) {
+    scratch.normed = at::zeros({kBlockRows, config.hidden_size}, options);
+    scratch.output = at::zeros({kBlockRows, config.hidden_size}, options);
+    scratch.query = at::zeros({kBlockRows, config.query_size()}, options);
+    scratch.gate_up = at::zeros({kBlockRows, 2 * config.intermediate_size}, options);
+    scratch.gated = at::zeros({kBlockRows, config.intermediate_size}, options);
+  }
+}
+
+CpuStepModel::~CpuStepModel() = default;
+
+std::shared_ptr<TrunkCache> CpuStepModel::make_trunk(int64_t num_rows) const {
+  const c10::InferenceMode no_autograd;
+  return std::make_shared<TrunkCache>(model_->config, num_rows, at::TensorOptions(model_->options.dtype));
+}
+
+void CpuStepModel::reserve(const Step& step) {
+  const ModelConfig& config = model_->config;
+  const int64_t num_rows = num_blocks(std::ssize(step.input_ids)) * kBlockRows;
+  const int64_t num_answers = num_blocks(std::ssize(step.segments)) * kBlockRows;
+  grow(hidden_, num_rows, config.hidden_size, at::kFloat);
+  grow(qkv_, num_rows, config.query_size() + 2 * config.key_value_size(), model_->options.dtype);
+  grow(attended_, std::max(num_rows, num_answers), config.query_size(), model_->options.dtype);
+  grow(answers_, num_answers, config.hidden_size, at::kFloat);
+
+  // One position at a time by the C library: vectorised loops give other bits at their ends.
+  int64_t num_positions = 0;
+  for (const Segment& segment : step.segments) {
+    num_positions = std::max(num_positions, segment.num_shared + segment.num_rows());
+  }
+  const int64_t half = config.head_dim / 2;
+  for (int64_t position = std::ssize(rotary_.cos) / half; position < num_positions; ++position) {
+    for (const float inverse_frequency : inverse_frequencies_) {
+      const float angle = static_cast<float>(position) * inverse_frequency;
+      rotary_.cos.push_back(std::cos(angle));
+      rotary_.sin.push_back(std::sin(angle));
+    }
+  }
+}
+
+std::vector<float> CpuStepModel::run(const Step& step) {
+  return with_torch_errors("forward pass", [&] {
+    const c10::InferenceMode no_autograd;
+    reserve(step);
+    return model_->options.dtype == at::kBFloat16 ? Pass<c10::BFloat16>(*this, step).run()
+                                                  : Pass<float>(*this, step).run();
+  });
+}
+
+}  // namespace prm_score

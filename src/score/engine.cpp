@@ -1,0 +1,131 @@
+#include "prm_score/score/engine.h"
+
+#include <algorithm>
+#include <cassert>
+#include <iterator>
+#include <utility>
+
+namespace prm_score {
+namespace {
+
+JudgedPlan unanswered(int64_t ticket, int64_t num_chunks) {
+  return {.ticket = ticket, .log_odds = std::vector<std::optional<float>>(num_chunks)};
+}
+
+}  // namespace
+
+SharedPrefixEngine::SharedPrefixEngine(std::unique_ptr<StepModel> model, int64_t max_batch_tokens)
+    : model_(std::move(model)), max_batch_tokens_(max_batch_tokens) {
+  assert(max_batch_tokens >= kTileRows);
+}
+
+void SharedPrefixEngine::add(int64_t ticket, ScorePlan plan, int64_t num_chunks) {
+  num_rows_waiting_ += plan.num_rows();
+  Work& work = work_.emplace_back();
+  work.result = unanswered(ticket, num_chunks);
+  work.plan = std::move(plan);
+}
+
+// Appends ids [begin, end) as a segment; false if they do not fit into the step any more.
+bool SharedPrefixEngine::append(const std::vector<TokenId>& ids, int64_t begin, int64_t end, Segment segment,
+                                Step& step) const {
+  const auto num_rows = std::ssize(step.input_ids);
+  if (num_rows > 0 && num_rows + (end - begin) > max_batch_tokens_) return false;
+  step.input_ids.insert(step.input_ids.end(), ids.begin() + begin, ids.begin() + end);
+  segment.begin = num_rows;
+  segment.end = num_rows + (end - begin);
+  step.segments.push_back(std::move(segment));
+  return true;
+}
+
+// As many of the document's segments as the step has room for.
+void SharedPrefixEngine::fill(Work& work, Step& step, std::vector<Answer>& answers) {
+  while (!work.is_planned_out()) {
+    const TrunkPlan& trunk = work.plan.trunks[work.trunk];
+    const auto trunk_size = std::ssize(trunk.ids);
+    if (!work.cache && trunk_size > 0) work.cache = model_->make_trunk(trunk_size);
+    if (work.branch < trunk.branches.size() && trunk.branches[work.branch].num_shared <= work.num_rows) {
+      const Branch& branch = trunk.branches[work.branch];
+      if (!append(branch.ids, 0, std::ssize(branch.ids), {.trunk = work.cache, .num_shared = branch.num_shared}, step))
+        return;
+      answers.push_back({.work = &work, .chunk = branch.chunk});
+      ++work.branch;
+    } else if (work.num_rows < trunk_size) {
+      const int64_t end = std::min(work.num_rows + kTileRows, trunk_size);
+      if (!append(trunk.ids, work.num_rows, end,
+                  {.trunk = work.cache, .num_shared = work.num_rows, .extends_trunk = true}, step))
+        return;
+      work.num_rows = end;
+    } else {
+      work.cache = nullptr;  // the step's segments hold it until they are done
+      work.num_rows = 0;
+      work.branch = 0;
+      ++work.trunk;
+    }
+  }
+}
+
+std::vector<JudgedPlan> SharedPrefixEngine::run_step() {
+  Step step;
+  std::vector<Answer> answers;
+  for (Work& work : work_) {
+    fill(work, step, answers);
+    if (!work.is_planned_out()) break;
+  }
+  if (!step.input_ids.empty()) {
+    const std::vector<float> log_odds = model_->run(step);
+    assert(log_odds.size() == answers.size());
+    for (size_t i = 0; i < answers.size(); ++i) {
+      answers[i].work->result.log_odds[answers[i].chunk] = log_odds[i];
+    }
+    num_rows_waiting_ -= std::ssize(step.input_ids);
+  }
+  std::vector<JudgedPlan> judged;
+  while (!work_.empty() && work_.front().is_planned_out()) {
+    judged.push_back(std::move(work_.front().result));
+    work_.pop_front();
+  }
+  return judged;
+}
+
+void SharedPrefixEngine::clear() {
+  work_.clear();
+  num_rows_waiting_ = 0;
+}
+
+void OracleEngine::add(int64_t ticket, ScorePlan plan, int64_t num_chunks) {
+  num_rows_waiting_ += plan.num_rows_alone();
+  work_.push_back({.result = unanswered(ticket, num_chunks), .plan = std::move(plan)});
+}
+
+std::vector<JudgedPlan> OracleEngine::run_step() {
+  if (!work_.empty() && !work_.front().is_done()) run_next_prompt(work_.front());
+  std::vector<JudgedPlan> judged;
+  while (!work_.empty() && work_.front().is_done()) {
+    judged.push_back(std::move(work_.front().result));
+    work_.pop_front();
+  }
+  return judged;
+}
+
+void OracleEngine::clear() {
+  work_.clear();
+  num_rows_waiting_ = 0;
+}
+
+void OracleEngine::run_next_prompt(Work& work) {
+  const TrunkPlan& trunk = work.plan.trunks[work.trunk];
+  if (work.branch < trunk.branches.size()) {
+    const Branch& branch = trunk.branches[work.branch++];
+    std::vector<TokenId> input_ids(trunk.ids.begin(), trunk.ids.begin() + branch.num_shared);
+    input_ids.insert(input_ids.end(), branch.ids.begin(), branch.ids.end());
+    work.result.log_odds[branch.chunk] = judge_.log_odds(input_ids);
+    num_rows_waiting_ -= std::ssize(input_ids);
+  }
+  if (work.branch == trunk.branches.size()) {
+    ++work.trunk;
+    work.branch = 0;
+  }
+}
+
+}  // namespace prm_score

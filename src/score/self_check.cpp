@@ -1,0 +1,115 @@
+#include "prm_score/score/self_check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include "prm_score/error.h"
+
+namespace prm_score {
+namespace {
+
+using LogOdds = std::vector<std::vector<std::optional<float>>>;  // [plans][chunks]
+
+constexpr double kFloat32Tolerance = 1e-4;
+constexpr double kMeanFactor = 1.25, kMaximumFactor = 2.0;  // of bfloat16
+
+int64_t num_chunks(const ScorePlan& plan) {
+  int64_t count = 0;
+  for (const TrunkPlan& trunk : plan.trunks) count += std::ssize(trunk.branches);
+  return count;
+}
+
+LogOdds judge(Engine& engine, const std::vector<ScorePlan>& plans) {
+  LogOdds result(plans.size());
+  for (size_t i = 0; i < plans.size(); ++i) engine.add(static_cast<int64_t>(i), plans[i], num_chunks(plans[i]));
+  while (engine.num_rows_waiting() > 0) {
+    for (JudgedPlan& judged : engine.run_step()) result[judged.ticket] = std::move(judged.log_odds);
+  }
+  return result;
+}
+
+std::string text_of(double number) {
+  std::ostringstream text;
+  text << number;
+  return text.str();
+}
+
+// Distances of all chunks, in order. A number that is not finite is infinitely far away.
+std::vector<double> distances(const LogOdds& a, const LogOdds& b) {
+  std::vector<double> result;
+  for (size_t i = 0; i < a.size(); ++i) {
+    for (size_t chunk = 0; chunk < a[i].size(); ++chunk) {
+      const double distance = std::abs(double{*a[i][chunk]} - double{*b[i][chunk]});
+      result.push_back(std::isfinite(distance) ? distance : INFINITY);
+    }
+  }
+  return result;
+}
+
+double mean_of(const std::vector<double>& numbers) {
+  double sum = 0;
+  for (const double number : numbers) sum += number;
+  return sum / static_cast<double>(numbers.size());
+}
+
+void expect_float32(const LogOdds& found, const LogOdds& expected) {
+  for (size_t i = 0; i < found.size(); ++i) {
+    for (size_t chunk = 0; chunk < found[i].size(); ++chunk) {
+      const double exact = *expected[i][chunk], got = *found[i][chunk];
+      if (std::abs(got - exact) <= kFloat32Tolerance * std::max(1.0, std::abs(exact))) continue;
+      throw Error("self-check: sequence " + std::to_string(i) + ", chunk " + std::to_string(chunk) +
+                  ": expected log-odds " + text_of(exact) + ", as each prompt on its own gives, found " + text_of(got));
+    }
+  }
+}
+
+void expect_not_above(const char* what, double found, double factor, double oracle) {
+  if (found <= factor * oracle) return;
+  throw Error(std::string("self-check: ") + what + " distance from float32: expected at most " +
+              text_of(factor * oracle) + " (" + text_of(factor) + " times that of each prompt on its own), found " +
+              text_of(found));
+}
+
+}  // namespace
+
+std::vector<ScorePlan> self_check_plans(int64_t vocab_size, int64_t max_positions) {
+  constexpr int64_t kChunk = 64, kTemplate = 24;
+  std::mt19937 random(64);  // std::mt19937 is the same everywhere; distributions are not
+  const auto ids = [&](int64_t count) {
+    std::vector<TokenId> result(count);
+    for (TokenId& id : result) id = static_cast<TokenId>(random() % static_cast<uint64_t>(vocab_size));
+    return result;
+  };
+  std::vector<ScorePlan> plans;
+  for (const int64_t num_tokens : {1, 40, 64, 65, 150, 333, 700, 900}) {
+    TrunkPlan trunk;
+    for (int64_t begin = 0, chunk = 0; begin < num_tokens; begin += kChunk, ++chunk) {
+      const int64_t own = std::min(kChunk, num_tokens - begin) + kTemplate;
+      if (begin + own > max_positions) break;
+      trunk.branches.push_back({.chunk = chunk, .num_shared = begin, .ids = ids(own)});
+    }
+    if (trunk.branches.empty()) trunk.branches.push_back({.chunk = 0, .num_shared = 0, .ids = ids(1)});
+    trunk.ids = ids(trunk.branches.back().num_shared);
+    plans.push_back({.trunks = {std::move(trunk)}});
+  }
+  return plans;
+}
+
+void self_check(Engine& engine, const std::shared_ptr<const LoadedModel>& model) {
+  const auto plans = self_check_plans(model->config.vocab_size, model->config.max_positions());
+  OracleEngine oracle(model);
+  const LogOdds found = judge(engine, plans), alone = judge(oracle, plans);
+  if (model->options.dtype == at::kFloat) return expect_float32(found, alone);
+  OracleEngine exact_oracle(in_float32(*model));
+  const LogOdds exact = judge(exact_oracle, plans);
+  const auto found_distances = distances(found, exact), allowed = distances(alone, exact);
+  expect_not_above("mean", mean_of(found_distances), kMeanFactor, mean_of(allowed));
+  expect_not_above("largest", *std::max_element(found_distances.begin(), found_distances.end()), kMaximumFactor,
+                   *std::max_element(allowed.begin(), allowed.end()));
+}
+
+}  // namespace prm_score
