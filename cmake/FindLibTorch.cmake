@@ -17,6 +17,14 @@ if(LibTorch_FOUND AND NOT TARGET prm_score::torch)
   target_include_directories(prm_score::torch SYSTEM INTERFACE
     "${LibTorch_DIR}/include" "${LibTorch_DIR}/include/torch/csrc/api/include")
   target_link_libraries(prm_score::torch INTERFACE "${LibTorch_DIR}/lib/libtorch_cpu.so" "${LibTorch_DIR}/lib/libc10.so")
+  # ATen/Parallel.h runs everything on one thread unless the code that includes it is compiled with OpenMP. The runtime is
+  # the one that libtorch brings along and loads itself (libgomp.so.1): two of them would fight for the processors.
+  target_compile_options(prm_score::torch INTERFACE -fopenmp)
+  if(EXISTS "${LibTorch_DIR}/lib/libgomp.so.1")
+    target_link_libraries(prm_score::torch INTERFACE "${LibTorch_DIR}/lib/libgomp.so.1")
+  else()
+    target_link_options(prm_score::torch INTERFACE -fopenmp)
+  endif()
   # The CPU library of a CUDA wheel still needs small CUDA libraries, which lie beside torch in site-packages. When the
   # program runs they are found by that library's own RPATH; the linker has to be told.
   file(GLOB cuda_library_dirs LIST_DIRECTORIES true "${LibTorch_DIR}/../nvidia/*/lib")

@@ -21,7 +21,9 @@ def read_prompts(path: Path) -> list[DocumentPrompts]:
         for number, line in enumerate(lines, 1):
             row = json.loads(line)
             if "input_ids" not in row:
-                raise BenchError(f"{path.name}:{number}: expected input_ids, found {row.get('error', 'something else')}")
+                raise BenchError(
+                    f"{path.name}:{number}: expected input_ids, found {row.get('error', 'something else')}"
+                )
             documents.setdefault(row["line"], []).append(array("i", row["input_ids"]))
     return list(documents.values())
 

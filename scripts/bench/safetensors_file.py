@@ -1,6 +1,6 @@
 """safetensors files, read and written tensor by tensor, so that memory does not have to hold a whole checkpoint.
 
-    8 bytes: length of the header | header, JSON: name -> dtype, shape, data_offsets | bytes of the tensors
+8 bytes: length of the header | header, JSON: name -> dtype, shape, data_offsets | bytes of the tensors
 """
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ constexpr OptionSpec kTable[] = {
      .value_name = "N",
      .expected = "an integer >= 64",
      .default_text = "what suits the device",
-     .help = "rows (tokens of context, template and chunk) of one model step at most; moves speed and memory only",
+     .help = "rows (tokens of context, template and chunk) of one model step at most, or one prompt's own if those are "
+             "more; "
+             "moves speed and memory only",
      .group = kModel,
      .commands = kForScore,
      .set = [](Options& o, std::string_view v) { return set_integer(o.max_batch_tokens, v, 64); },

@@ -54,7 +54,7 @@ std::optional<Line> LineReader::next() {
 bool LineReader::open_next_file() {
   if (num_opened_ == options_.files.size()) return false;
   const auto& file = options_.files[num_opened_++];
-  fd_ = file == kStandardInput ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  fd_ = file == kStandardInput ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) throw file_error(file, errno);
   is_at_file_start_ = true;
   line_in_file_ = 0;

@@ -8,12 +8,11 @@
 
 #include "blas.h"
 #include <ATen/Parallel.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include "prm_score/model/linear.h"
 #include "prm_score/model/rotary.h"
 #include "prm_score/model/row_kernels.h"
 #include "prm_score/model/torch_error.h"
@@ -33,23 +32,21 @@ std::vector<float> to_floats(const at::Tensor& tensor) {
 template <typename Task>
 void run_tasks(int64_t count, const Task& task) {
   std::atomic<int64_t> next = 0;
-  at::parallel_for(0, std::min<int64_t>(count, at::get_num_threads()), 1, [&](int64_t, int64_t) {
+  // One turn for every thread, also if there is less to do: a kernel may plan otherwise outside of a parallel region.
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
     const c10::InferenceMode no_autograd;
     const OneBlasThread on_this_thread;
     for (int64_t i = next++; i < count; i = next++) task(i);
   });
 }
 
-int64_t num_blocks(int64_t num_rows) { return (num_rows + kBlockRows - 1) / kBlockRows; }
+// Elements. Every row of keys begins at the same place in a cache line, wherever its segment lies in the step: MKL's
+// products of single rows give other bits at other alignments.
+constexpr int64_t kRowAlignment = 32;
 
-// out = rows W^T + b, without new memory.
-void apply(const Linear& linear, const at::Tensor& rows, at::Tensor& out) {
-  if (linear.bias.defined()) {
-    at::addmm_out(out, linear.bias, rows, linear.weight.t());
-  } else {
-    at::mm_out(out, rows, linear.weight.t());
-  }
-}
+int64_t rounded_up(int64_t number, int64_t multiple) { return (number + multiple - 1) / multiple * multiple; }
+
+int64_t num_blocks(int64_t num_rows) { return (num_rows + kBlockRows - 1) / kBlockRows; }
 
 at::Tensor block_of(const at::Tensor& rows, int64_t block) { return rows.narrow(0, block * kBlockRows, kBlockRows); }
 
@@ -87,7 +84,7 @@ class CpuStepModel::Pass {
         config_(model.model_->config),
         step_(step),
         num_rows_(static_cast<int64_t>(step.input_ids.size())),
-        qkv_stride_(config_.query_size() + 2 * config_.key_value_size()) {
+        qkv_stride_(model.qkv_.stride(0)) {
     positions_.reserve(num_rows_);
     for (const Segment& segment : step.segments) {
       for (int64_t i = 0; i < segment.num_rows(); ++i) positions_.push_back(segment.num_shared + i);
@@ -130,8 +127,8 @@ class CpuStepModel::Pass {
     run_tasks(num_blocks(num_rows_), [&](int64_t block) {
       Scratch& scratch = my_scratch();
       norm_block(m_.hidden_, block, vectors_.input_layernorm, scratch.normed);
-      at::Tensor qkv = block_of(m_.qkv_, block);
-      apply(weights_.qkv_proj, scratch.normed, qkv);
+      at::Tensor qkv = block_of(m_.qkv_, block).narrow(1, 0, config_.query_size() + 2 * config_.key_value_size());
+      apply_in_place(weights_.qkv_proj, scratch.normed, qkv);
       const auto [begin, end] = rows_of(block, num_rows_);
       for (int64_t row = begin; row < end; ++row) {
         turn_heads(qkv_row(row), config_.num_attention_heads, vectors_.q_norm, positions_[row]);
@@ -157,7 +154,7 @@ class CpuStepModel::Pass {
       Scratch& scratch = my_scratch();
       norm_block(m_.hidden_, block, vectors_.input_layernorm, scratch.normed);
       at::Tensor out = block_of(m_.qkv_, block).narrow(1, config_.query_size(), 2 * config_.key_value_size());
-      apply(key_value, scratch.normed, out);
+      apply_in_place(key_value, scratch.normed, out);
       const auto [begin, end] = rows_of(block, num_rows_);
       for (int64_t row = begin; row < end; ++row) {
         turn_heads(qkv_row(row) + config_.query_size(), config_.num_key_value_heads, vectors_.k_norm, positions_[row]);
@@ -180,7 +177,7 @@ class CpuStepModel::Pass {
     run_tasks(num_blocks(num_answers), [&](int64_t block) {
       Scratch& scratch = my_scratch();
       norm_block(m_.answers_, block, vectors_.input_layernorm, scratch.normed);
-      apply(query, scratch.normed, scratch.query);
+      apply_in_place(query, scratch.normed, scratch.query);
       const auto [begin, end] = rows_of(block, num_answers);
       for (int64_t i = begin; i < end; ++i) {
         T* queries = scratch.query.template mutable_data_ptr<T>() + (i - begin) * config_.query_size();
@@ -280,17 +277,17 @@ class CpuStepModel::Pass {
   // From attention to the end of the layer: hidden += o_proj(attended); hidden += mlp(norm(hidden)).
   void finish_block(const at::Tensor& attended, const at::Tensor& hidden, int64_t block) const {
     Scratch& scratch = my_scratch();
-    apply(weights_.o_proj, attended, scratch.output);
+    apply_in_place(weights_.o_proj, attended, scratch.output);
     add_block(scratch.output, hidden, block);
     norm_block(hidden, block, vectors_.post_attention_layernorm, scratch.normed);
-    apply(weights_.gate_up_proj, scratch.normed, scratch.gate_up);
+    apply_in_place(weights_.gate_up_proj, scratch.normed, scratch.gate_up);
     const int64_t size = config_.intermediate_size;
     const T* gate_up = scratch.gate_up.template const_data_ptr<T>();
     T* gated = scratch.gated.template mutable_data_ptr<T>();
     for (int64_t i = 0; i < kBlockRows; ++i, gate_up += 2 * size, gated += size) {
       silu_multiply_row(gate_up, gate_up + size, size, gated);
     }
-    apply(weights_.down_proj, scratch.gated, scratch.output);
+    apply_in_place(weights_.down_proj, scratch.gated, scratch.output);
     add_block(scratch.output, hidden, block);
   }
 
@@ -332,15 +329,6 @@ CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model) : model_(st
   norm_ = to_floats(model_->weights.norm);
   label_difference_ = to_floats(model_->weights.label_difference);
   inverse_frequencies_ = to_floats(inverse_frequencies(config.rope_parameters, config.head_dim));
-  scratch_.resize(at::get_num_threads());
-  const at::TensorOptions options(model_->options.dtype);
-  for (Scratch& scratch : scratch_) {
-    scratch.normed = at::zeros({kBlockRows, config.hidden_size}, options);
-    scratch.output = at::zeros({kBlockRows, config.hidden_size}, options);
-    scratch.query = at::zeros({kBlockRows, config.query_size()}, options);
-    scratch.gate_up = at::zeros({kBlockRows, 2 * config.intermediate_size}, options);
-    scratch.gated = at::zeros({kBlockRows, config.intermediate_size}, options);
-  }
 }
 
 CpuStepModel::~CpuStepModel() = default;
@@ -352,10 +340,20 @@ std::shared_ptr<TrunkCache> CpuStepModel::make_trunk(int64_t num_rows) const {
 
 void CpuStepModel::reserve(const Step& step) {
   const ModelConfig& config = model_->config;
+  const at::TensorOptions options(model_->options.dtype);
+  while (std::ssize(scratch_) < at::get_num_threads()) {
+    scratch_.push_back({.normed = at::zeros({kBlockRows, config.hidden_size}, options),
+                        .output = at::zeros({kBlockRows, config.hidden_size}, options),
+                        .query = at::zeros({kBlockRows, config.query_size()}, options),
+                        .gate_up = at::zeros({kBlockRows, 2 * config.intermediate_size}, options),
+                        .gated = at::zeros({kBlockRows, config.intermediate_size}, options),
+                        .attention = {}});
+  }
   const int64_t num_rows = num_blocks(std::ssize(step.input_ids)) * kBlockRows;
   const int64_t num_answers = num_blocks(std::ssize(step.segments)) * kBlockRows;
   grow(hidden_, num_rows, config.hidden_size, at::kFloat);
-  grow(qkv_, num_rows, config.query_size() + 2 * config.key_value_size(), model_->options.dtype);
+  grow(qkv_, num_rows, rounded_up(config.query_size() + 2 * config.key_value_size(), kRowAlignment),
+       model_->options.dtype);
   grow(attended_, std::max(num_rows, num_answers), config.query_size(), model_->options.dtype);
   grow(answers_, num_answers, config.hidden_size, at::kFloat);
 

@@ -64,7 +64,8 @@ class Attention {
   };
 
   // The rows as float32: themselves, or converted into `buffer`.
-  Float32Rows float32_rows(const T* rows, int64_t row_stride, int64_t num_rows, std::vector<float>& buffer) const {
+  Float32Rows float32_rows(const T* rows, int64_t row_stride, int64_t num_rows,
+                           AttentionScratch::Floats& buffer) const {
     if constexpr (std::is_same_v<T, float>) {
       return {rows, row_stride};
     } else {

@@ -57,6 +57,13 @@ struct LineUnderWay {
   std::vector<Chunk> chunks;
   ScorePlan plan;
   bool is_done = false;
+
+  // In rows of a step. A line without rows takes memory, too: about 1 KB a row counts.
+  [[nodiscard]] int64_t weight() const {
+    const size_t num_bytes = origin.id_json.size() + origin.input_json.size() + result.error.size() +
+                             result.spans.size() * sizeof(ChunkSpan);
+    return plan.num_rows() + 1 + static_cast<int64_t>(num_bytes / 1024);
+  }
 };
 
 // Fills in what the judge said of every chunk.
@@ -106,9 +113,11 @@ struct Scorer::Impl {
       self_check(*engine, model);
   }
 
+  // The engine for GPUs is yet to come.
+  [[nodiscard]] bool shares_prefixes() const { return options.prefix_sharing && model->options.device.is_cpu(); }
+
   [[nodiscard]] std::unique_ptr<Engine> make_engine() const {
-    // The engine for GPUs is yet to come.
-    if (!options.prefix_sharing || !model->options.device.is_cpu()) return std::make_unique<OracleEngine>(model);
+    if (!shares_prefixes()) return std::make_unique<OracleEngine>(model);
     return std::make_unique<SharedPrefixEngine>(std::make_unique<CpuStepModel>(model), info.max_batch_tokens);
   }
 
@@ -158,8 +167,7 @@ class ReadAhead {
       try {
         while (auto line = source_.next()) {
           LineUnderWay prepared = prepare(*std::move(line));
-          // What a line without rows takes in memory is not nothing either.
-          const int64_t weight = prepared.plan.num_rows() + kRowsPerLine;
+          const int64_t weight = prepared.weight();
           if (!queue_.push(std::move(prepared), weight)) return;
         }
         queue_.close();
@@ -179,8 +187,6 @@ class ReadAhead {
   [[nodiscard]] BoundedQueue<LineUnderWay>& queue() { return queue_; }
 
  private:
-  static constexpr int64_t kRowsPerLine = 8;
-
   LineSource& source_;
   BoundedQueue<LineUnderWay> queue_;
   std::thread thread_;
@@ -217,21 +223,24 @@ DocumentReward Scorer::score(const Document& document) {
 }
 
 void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop) {
-  constexpr size_t kMaxLinesUnderWay = 65536;
   const int64_t max_rows = impl_->info.max_batch_tokens;
   Engine* const engine = impl_->engine.get();
   engine->clear();
   std::deque<LineUnderWay> under_way;  // in the order of the input
+  std::deque<int64_t> weights;         // of each
+  int64_t weight_under_way = 0;        // of those that wait for their turn, rows that are done counted on
   int64_t num_taken = 0;               // lines that have left under_way: a line's ticket is num_taken + its place
   ReadAhead ahead(
       source, [this](InputLine line) { return impl_->prepare(std::move(line)); }, 2 * max_rows);
 
   while (!stop) {
     // What is there, up to a full step; wait only if nothing is under way.
-    while (engine->num_rows_waiting() < max_rows && under_way.size() < kMaxLinesUnderWay) {
+    while (engine->num_rows_waiting() < max_rows && (under_way.empty() || weight_under_way < 4 * max_rows)) {
       auto line = under_way.empty() ? ahead.queue().pop() : ahead.queue().try_pop();
       if (!line) break;
       const int64_t ticket = num_taken + std::ssize(under_way);
+      weights.push_back(line->weight());
+      weight_under_way += weights.back();
       if (!line->is_done) engine->add(ticket, std::move(line->plan), line->result.num_chunks);
       under_way.push_back(*std::move(line));
     }
@@ -245,6 +254,8 @@ void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic
     while (!under_way.empty() && under_way.front().is_done) {
       if (!take(under_way.front().origin, under_way.front().result)) return;
       under_way.pop_front();
+      weight_under_way -= weights.front();
+      weights.pop_front();
       ++num_taken;
     }
   }

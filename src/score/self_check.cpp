@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 #include <sstream>
 #include <string>
@@ -38,17 +39,20 @@ std::string text_of(double number) {
   return text.str();
 }
 
-// Distances of all chunks, in order. A number that is not finite is infinitely far away.
-std::vector<double> distances(const LogOdds& a, const LogOdds& b) {
+// Distances of the chunks whose right answer is finite, in order; infinite for an answer that is not.
+std::vector<double> distances(const LogOdds& found, const LogOdds& right) {
   std::vector<double> result;
-  for (size_t i = 0; i < a.size(); ++i) {
-    for (size_t chunk = 0; chunk < a[i].size(); ++chunk) {
-      const double distance = std::abs(double{*a[i][chunk]} - double{*b[i][chunk]});
-      result.push_back(std::isfinite(distance) ? distance : INFINITY);
+  for (size_t i = 0; i < right.size(); ++i) {
+    for (size_t chunk = 0; chunk < right[i].size(); ++chunk) {
+      if (!std::isfinite(right[i][chunk].value())) continue;
+      const double distance = std::abs(double{found[i][chunk].value()} - double{*right[i][chunk]});
+      result.push_back(std::isfinite(distance) ? distance : std::numeric_limits<double>::infinity());
     }
   }
   return result;
 }
+
+double largest_of(const std::vector<double>& numbers) { return *std::max_element(numbers.begin(), numbers.end()); }
 
 double mean_of(const std::vector<double>& numbers) {
   double sum = 0;
@@ -59,7 +63,8 @@ double mean_of(const std::vector<double>& numbers) {
 void expect_float32(const LogOdds& found, const LogOdds& expected) {
   for (size_t i = 0; i < found.size(); ++i) {
     for (size_t chunk = 0; chunk < found[i].size(); ++chunk) {
-      const double exact = *expected[i][chunk], got = *found[i][chunk];
+      const double exact = expected[i][chunk].value(), got = found[i][chunk].value();
+      if (!std::isfinite(exact) && !std::isfinite(got)) continue;  // the checkpoint's fault, not the engine's
       if (std::abs(got - exact) <= kFloat32Tolerance * std::max(1.0, std::abs(exact))) continue;
       throw Error("self-check: sequence " + std::to_string(i) + ", chunk " + std::to_string(chunk) +
                   ": expected log-odds " + text_of(exact) + ", as each prompt on its own gives, found " + text_of(got));
@@ -68,7 +73,7 @@ void expect_float32(const LogOdds& found, const LogOdds& expected) {
 }
 
 void expect_not_above(const char* what, double found, double factor, double oracle) {
-  if (found <= factor * oracle) return;
+  if (std::isfinite(found) && found <= factor * oracle) return;
   throw Error(std::string("self-check: ") + what + " distance from float32: expected at most " +
               text_of(factor * oracle) + " (" + text_of(factor) + " times that of each prompt on its own), found " +
               text_of(found));
@@ -86,15 +91,21 @@ std::vector<ScorePlan> self_check_plans(int64_t vocab_size, int64_t max_position
   };
   std::vector<ScorePlan> plans;
   for (const int64_t num_tokens : {1, 40, 64, 65, 150, 333, 700, 900}) {
-    TrunkPlan trunk;
-    for (int64_t begin = 0, chunk = 0; begin < num_tokens; begin += kChunk, ++chunk) {
-      const int64_t own = std::min(kChunk, num_tokens - begin) + kTemplate;
-      if (begin + own > max_positions) break;
-      trunk.branches.push_back({.chunk = chunk, .num_shared = begin, .ids = ids(own)});
+    ScorePlan plan;
+    int64_t chunk = 0;
+    for (const int64_t start : {int64_t{0}, num_tokens / 2}) {  // two trunks, as after a move of the context's start
+      TrunkPlan trunk;
+      for (int64_t begin = 0; begin < num_tokens - start; begin += kChunk) {
+        const int64_t num_shared = std::max<int64_t>(0, begin - chunk % 3);  // tokens merge over the joint now and then
+        const int64_t own = chunk % 7 == 6 ? 1 : std::min(kChunk, num_tokens - start - begin) + kTemplate;
+        if (num_shared + own > max_positions) break;
+        trunk.branches.push_back({.chunk = chunk++, .num_shared = num_shared, .ids = ids(own)});
+      }
+      if (trunk.branches.empty()) trunk.branches.push_back({.chunk = chunk++, .num_shared = 0, .ids = ids(1)});
+      trunk.ids = ids(trunk.branches.back().num_shared);
+      plan.trunks.push_back(std::move(trunk));
     }
-    if (trunk.branches.empty()) trunk.branches.push_back({.chunk = 0, .num_shared = 0, .ids = ids(1)});
-    trunk.ids = ids(trunk.branches.back().num_shared);
-    plans.push_back({.trunks = {std::move(trunk)}});
+    plans.push_back(std::move(plan));
   }
   return plans;
 }
@@ -107,9 +118,9 @@ void self_check(Engine& engine, const std::shared_ptr<const LoadedModel>& model)
   OracleEngine exact_oracle(in_float32(*model));
   const LogOdds exact = judge(exact_oracle, plans);
   const auto found_distances = distances(found, exact), allowed = distances(alone, exact);
+  if (allowed.empty()) return;  // no answer is finite: the rows will say so
   expect_not_above("mean", mean_of(found_distances), kMeanFactor, mean_of(allowed));
-  expect_not_above("largest", *std::max_element(found_distances.begin(), found_distances.end()), kMaximumFactor,
-                   *std::max_element(allowed.begin(), allowed.end()));
+  expect_not_above("largest", largest_of(found_distances), kMaximumFactor, largest_of(allowed));
 }
 
 }  // namespace prm_score

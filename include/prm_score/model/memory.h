@@ -7,8 +7,9 @@
 namespace prm_score {
 
 // Bytes that this process can still take without pushing others out: what the system calls available, or what is left
-// to its control group, whichever is less. Page cache counts as available. INT64_MAX if neither can be read.
-// `proc` and `cgroup`: where the system shows them.
+// to its control group where that is the root of the cgroup v2 file system (as in a container), whichever is less.
+// Other groups' limits (cgroup v1, a slice of a host) are not seen. Page cache counts as available. INT64_MAX if
+// neither can be read. `proc` and `cgroup`: where the system shows them.
 [[nodiscard]] int64_t available_memory_bytes(const std::filesystem::path& proc = "/proc",
                                              const std::filesystem::path& cgroup = "/sys/fs/cgroup");
 

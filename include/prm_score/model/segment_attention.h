@@ -5,7 +5,9 @@
 // arXiv:1805.02867), so the scores of one block are all that is ever in memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <new>
 #include <vector>
 
 namespace prm_score {
@@ -31,9 +33,26 @@ struct QueryRows {
   int64_t num_heads = 0;
 };
 
+// Gives memory that begins a cache line: products give other bits at other alignments.
+template <typename T>
+struct CacheLineAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t kCacheLine{64};
+
+  CacheLineAllocator() = default;
+  template <typename U>
+  explicit CacheLineAllocator(const CacheLineAllocator<U>&) {}
+
+  T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kCacheLine)); }
+  void deallocate(T* memory, size_t) { ::operator delete(memory, kCacheLine); }
+  bool operator==(const CacheLineAllocator&) const = default;
+};
+
 // Memory for one call at a time; grows to what the largest needs and stays.
 struct AttentionScratch {
-  std::vector<float> queries, scores, sums, keys, values, row_max, row_sum;
+  using Floats = std::vector<float, CacheLineAllocator<float>>;
+
+  Floats queries, scores, sums, keys, values, row_max, row_sum;
 };
 
 // Query i sees all `shared` rows and the first own_visible + i of `own`. Scores are scaled by 1 / sqrt(head_dim).

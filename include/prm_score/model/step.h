@@ -46,7 +46,7 @@ struct Step {
   std::vector<Segment> segments;   // one behind the other, without gaps
 };
 
-// Runs steps. A branch's answer depends, bit by bit, on the ids of its prompt alone (and on machine, versions and
+// Runs steps. A branch's answer depends, bit by bit, on its own ids and on its trunk (and on machine, versions and
 // options), never on what else is in the steps that compute it.
 class StepModel {
  public:

@@ -14,7 +14,7 @@
 
 namespace prm_score {
 
-// Immutable, thread-safe.
+// Immutable. Thread-safe, but for RandomSource.
 class TensorSource {
  public:
   virtual ~TensorSource() = default;

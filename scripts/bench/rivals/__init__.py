@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-LEFT_OUT_BY_DEFAULT = frozenset({"llama-f32-f16cache"})
-
 
 @dataclass(frozen=True)
 class RivalKind:
@@ -28,6 +26,7 @@ class RivalKind:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
+# With flash attention llama.cpp casts a cache of F32 to F16 before it multiplies, so that there it is off.
 def _llama(name: str, title: str, kind: str, cache: str, weight_bytes: float, reduced: bool = True) -> RivalKind:
     return RivalKind(
         name,
@@ -39,7 +38,7 @@ def _llama(name: str, title: str, kind: str, cache: str, weight_bytes: float, re
         devices=("cpu",),  # the package index has sources; built here, they are for the CPU
         converter=f"gguf {kind}",
         weight_bytes=weight_bytes,
-        settings={"cache": cache},
+        settings={"cache": cache, "flash": cache == "F16"},
     )
 
 
@@ -67,14 +66,14 @@ KINDS = {
             "reference",
             shares_prefix=True,
         ),
-        _llama("llama-f32", "F32", "F32", "F32", 4, reduced=False),
+        _llama("llama-f32", "F32, F32 cache", "F32", "F32", 4, reduced=False),
         _llama("llama-f32-f16cache", "F32, F16 cache", "F32", "F16", 4),
         _llama("llama-bf16", "BF16, F16 cache", "BF16", "F16", 2),
         _llama("llama-q8_0", "Q8_0, F16 cache", "Q8_0", "F16", 1.0625),
         RivalKind(
             "ctranslate2",
-            "CTranslate2, batches of 8",
-            "ctranslate2_rival:PaddedBatches",
+            "CTranslate2, one prompt at a time",
+            "ctranslate2_rival:OneAtATime",
             "ctranslate2",
             shares_prefix=False,
             converter="ctranslate2",
@@ -114,4 +113,4 @@ def parse_rivals(text: str) -> tuple[RivalName, ...]:
     return tuple(names)
 
 
-DEFAULT_RIVALS = f"{PRM_SCORE}@bfloat16," + ",".join(name for name in KINDS if name not in LEFT_OUT_BY_DEFAULT)
+DEFAULT_RIVALS = f"{PRM_SCORE}@bfloat16," + ",".join(KINDS)

@@ -17,6 +17,8 @@ MAX_BRANCHES = 16
 CELLS_STEP = 256
 CACHE_TYPES = {"F32": 0, "F16": 1}
 """GGML_TYPE_F32 and GGML_TYPE_F16."""
+FLASH_DISABLED = 0
+"""LLAMA_FLASH_ATTN_TYPE_DISABLED; the default is auto."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class SharedSequences:
         params.kv_unified = True  # else a sequence cannot share a part of another one
         params.n_threads = params.n_threads_batch = preparation.threads
         params.type_k = params.type_v = CACHE_TYPES[preparation.settings["cache"]]
+        if not preparation.settings["flash"]:
+            params.flash_attn_type = FLASH_DISABLED
         params.no_perf = True
         return params
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import transformers
@@ -19,7 +20,7 @@ class _Transformers:
     def prepare(self, preparation: Preparation) -> None:
         torch.set_num_threads(preparation.threads)
         self.device = torch.device(preparation.device)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
+        model: Any = transformers.AutoModelForCausalLM.from_pretrained(
             preparation.checkpoint, dtype=getattr(torch, preparation.dtype), attn_implementation="sdpa"
         )
         self.model = model.to(self.device).eval()
