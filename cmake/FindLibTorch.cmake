@@ -18,10 +18,13 @@ if(LibTorch_FOUND AND NOT TARGET prm_score::torch)
     "${LibTorch_DIR}/include" "${LibTorch_DIR}/include/torch/csrc/api/include")
   target_link_libraries(prm_score::torch INTERFACE "${LibTorch_DIR}/lib/libtorch_cpu.so" "${LibTorch_DIR}/lib/libc10.so")
   # ATen/Parallel.h runs everything on one thread unless the code that includes it is compiled with OpenMP. The runtime is
-  # the one that libtorch brings along and loads itself (libgomp.so.1): two of them would fight for the processors.
+  # the one that libtorch brings along and loads itself (libgomp.so.1, in older wheels with a hash in its name): two of
+  # them would fight for the processors.
   target_compile_options(prm_score::torch INTERFACE -fopenmp)
-  if(EXISTS "${LibTorch_DIR}/lib/libgomp.so.1")
-    target_link_libraries(prm_score::torch INTERFACE "${LibTorch_DIR}/lib/libgomp.so.1")
+  file(GLOB openmp_libraries "${LibTorch_DIR}/lib/libgomp*.so*")
+  if(openmp_libraries)
+    list(GET openmp_libraries 0 openmp_library)
+    target_link_libraries(prm_score::torch INTERFACE "${openmp_library}")
   else()
     target_link_options(prm_score::torch INTERFACE -fopenmp)
   endif()

@@ -30,7 +30,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ PLOT = "growth.svg"
 RESULTS = "results.json"
 JUDGE_NAME = "shipped judge"
 QUICK: dict[str, Any] = {
-    "sets": "200:1",
+    "sets": "200:2",
     "judge_sets": "300:4",
     "rounds": 2,
     "max_seconds": 12.0,
@@ -59,7 +59,7 @@ QUICK: dict[str, Any] = {
     "growth_repeats": 1,
     "lengths": "100,200,400",
     "counts": "1,2,4",
-    "checkpoints": "judge,random",
+    "checkpoints": "judge",
     "ceiling_seconds": 0.3,
     "start_repeats": 2,
 }
@@ -78,6 +78,7 @@ FULL: dict[str, Any] = {
 }
 COUNT_WORDS = 200
 """Words of each document where their number grows."""
+NO_GROWTH: tuple[tuple[DocumentSet, ...], tuple[DocumentSet, ...]] = ((), ())
 Json = dict[str, Any]
 
 
@@ -96,6 +97,25 @@ def checkpoint_names(text: str) -> tuple[str, ...]:
     if not set(parts) <= {"judge", "random"}:
         raise ValueError
     return parts
+
+
+def argument(parse: Callable[[str], Any], expected: str) -> Callable[[str], Any]:
+    """`parse` for argparse, with an error that says what was expected."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}") from error
+
+    return parsed
+
+
+SETS = argument(parse_sets, "WORDS:COUNT,.. such as 200:8,850:4")
+NUMBERS = argument(positive_numbers, "positive integers separated by commas")
+NUMBER = argument(positive, "a positive integer")
+CHECKPOINTS = argument(checkpoint_names, "judge, random or judge,random")
+RIVALS = argument(parse_rivals, "names of rivals, each with @float32, @bfloat16 or nothing")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -123,13 +143,15 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     def default(name: str) -> str:
         return f"default: {FULL[name]} [{QUICK[name]}]"
 
-    what.add_argument("--quick", action="store_true", help="about three minutes, without installing anything")
-    what.add_argument("--checkpoints", type=checkpoint_names, metavar="judge,random", help=default("checkpoints"))
-    what.add_argument("--sets", type=parse_sets, metavar="WORDS:COUNT,..", help=default("sets"))
-    what.add_argument("--judge-sets", type=parse_sets, metavar="WORDS:COUNT,..", help=default("judge_sets"))
-    what.add_argument("--rivals", type=parse_rivals, default=parse_rivals(DEFAULT_RIVALS), metavar="NAME,..")
-    what.add_argument("--lengths", type=positive_numbers, metavar="WORDS,..", help=f"growth; {default('lengths')}")
-    what.add_argument("--counts", type=positive_numbers, metavar="N,..", help=f"growth; {default('counts')}")
+    what.add_argument(
+        "--quick", action="store_true", help="two or three minutes: the shipped judge only, nothing is installed"
+    )
+    what.add_argument("--checkpoints", type=CHECKPOINTS, metavar="judge,random", help=default("checkpoints"))
+    what.add_argument("--sets", type=SETS, metavar="WORDS:COUNT,..", help=default("sets"))
+    what.add_argument("--judge-sets", type=SETS, metavar="WORDS:COUNT,..", help=default("judge_sets"))
+    what.add_argument("--rivals", type=RIVALS, default=parse_rivals(DEFAULT_RIVALS), metavar="NAME,..")
+    what.add_argument("--lengths", type=NUMBERS, metavar="WORDS,..", help=f"growth; {default('lengths')}")
+    what.add_argument("--counts", type=NUMBERS, metavar="N,..", help=f"growth; {default('counts')}")
     what.add_argument("--no-growth", action="store_true", help="no growth curves")
     what.add_argument("--shape", choices=SHAPES, default="qwen2.5-0.5b", help="default: %(default)s")
     what.add_argument("--seed", type=int, default=0, help="of the random weights (default: %(default)s)")
@@ -137,7 +159,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
-    how.add_argument("--rounds", type=positive, metavar="N", help=f"default: {FULL['rounds']} [{QUICK['rounds']}]")
+    how.add_argument("--rounds", type=NUMBER, metavar="N", help=f"default: {FULL['rounds']} [{QUICK['rounds']}]")
     how.add_argument(
         "--max-seconds",
         type=float,
@@ -150,14 +172,14 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help=f"for each point of a curve; default: {FULL['growth_seconds']:g} [{QUICK['growth_seconds']:g}]",
     )
-    how.add_argument("--growth-repeats", type=positive, metavar="N")
-    how.add_argument("--start-repeats", type=positive, metavar="N", help="starts of prm-score that are timed")
+    how.add_argument("--growth-repeats", type=NUMBER, metavar="N")
+    how.add_argument("--start-repeats", type=NUMBER, metavar="N", help="starts of prm-score that are timed")
     how.add_argument("--ceiling-seconds", type=float, metavar="S", help="for each matrix product")
-    how.add_argument("--ceiling-rows", type=positive, default=2048, metavar="N", help="default: %(default)s")
+    how.add_argument("--ceiling-rows", type=NUMBER, default=2048, metavar="N", help="default: %(default)s")
     how.add_argument("--dtype", choices=FILE_DTYPES, default="float32", help="to compute in (default: %(default)s)")
     how.add_argument("--file-dtype", choices=FILE_DTYPES, help="of the random checkpoint (default: --dtype)")
     how.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
-    how.add_argument("--threads", type=positive, default=len(os.sched_getaffinity(0)), metavar="N")
+    how.add_argument("--threads", type=NUMBER, default=len(os.sched_getaffinity(0)), metavar="N")
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
@@ -173,7 +195,7 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
 
 def growth_sets(args: argparse.Namespace) -> tuple[tuple[DocumentSet, ...], tuple[DocumentSet, ...]]:
     if args.no_growth:
-        return (), ()
+        return NO_GROWTH
     lengths = tuple(DocumentSet(num_words, 1) for num_words in args.lengths)
     return lengths, tuple(DocumentSet(COUNT_WORDS, count) for count in args.counts)
 
@@ -195,15 +217,11 @@ def measure(args: argparse.Namespace) -> Json:
         ceiling_rows=args.ceiling_rows,
     )
     run = Run(settings, Machine(args.device, args.threads), environments_of(args))
-    lengths, counts = growth_sets(args)
-    random_plan = Plan(SHAPE_NAMES[args.shape], args.sets, lengths, counts)
-    judge_plan = Plan(JUDGE_NAME, args.judge_sets, (), ())
-    if "random" not in args.checkpoints or args.quick:  # curves of the random one would take too long
-        judge_plan = Plan(JUDGE_NAME, args.judge_sets, lengths, counts)
-        random_plan = Plan(SHAPE_NAMES[args.shape], args.sets, (), ())
-    return run.measure(
-        random_plan if "random" in args.checkpoints else None, judge_plan if "judge" in args.checkpoints else None
-    )
+    growth = growth_sets(args)
+    has_random = "random" in args.checkpoints  # the curves are of one checkpoint only
+    random_plan = Plan(SHAPE_NAMES[args.shape], args.sets, *growth) if has_random else None
+    judge_plan = Plan(JUDGE_NAME, args.judge_sets, *(NO_GROWTH if has_random else growth))
+    return run.measure(random_plan, judge_plan if "judge" in args.checkpoints else None)
 
 
 def environments_of(args: argparse.Namespace) -> Environments:

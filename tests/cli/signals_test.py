@@ -42,6 +42,32 @@ class Pipelines(ProgramTest):
             self.assertEqual(len(rows_of(rows + output)), 2)
             self.assertIn(f'"stopped_by": "{signal.Signals(number).name}"', path.read_text())
 
+    def test_a_fifo_that_nobody_writes_to_does_not_hold_up_the_end(self):
+        fifo = self.folder / "fifo"
+        os.mkfifo(fifo)
+        process = start(str(fifo))
+        process.stderr.readline()  # the checkpoint is open
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(program.TIMEOUT_S), 143)
+        finish(process)
+
+        bad = self.write("bad.jsonl", line() + b"?\n")
+        process = start(str(bad), str(fifo), "--max-errors", "1")
+        self.assertEqual(process.wait(program.TIMEOUT_S), 1)
+        _, output, _ = finish(process)
+        self.assertEqual(len(rows_of(output)), 2)
+
+    def test_a_fifo_is_read_like_a_file(self):
+        fifo = self.folder / "fifo"
+        os.mkfifo(fifo)
+        process = start(str(fifo))
+        time.sleep(0.2)
+        fifo.write_bytes(line() * 3)
+        self.assertEqual(process.wait(program.TIMEOUT_S), 0)
+        _, output, _ = finish(process)
+        self.assertEqual(len(rows_of(output)), 3)
+
     def test_a_signal_gives_up_a_long_document(self):
         process = start("--chunk-size", 1)
         process.stdin.write(line() + line("word " * 200_000))

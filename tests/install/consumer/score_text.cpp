@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   try {
     prm_score::ScorerOptions options;
     options.model = argv[1];
-    const prm_score::Scorer scorer(options);
+    prm_score::Scorer scorer(options);
     prm_score::Document document;
     document.text = argv[2];
     const auto scored = scorer.score(document);
