@@ -58,4 +58,5 @@ def describe_run() -> Json:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _output("git", "rev-parse", "HEAD"),
         "changed_since_commit": bool(status),
+        "load_before": os.getloadavg()[0],
     }

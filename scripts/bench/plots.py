@@ -42,7 +42,7 @@ PANELS = (("length", "words", "words of one document"), ("count", "documents", "
 
 def draw(results: Json, path: Path) -> bool:
     """False if there is nothing to draw."""
-    curves = [(c, c["growth"]) for c in results["checkpoints"] if c.get("growth")]
+    curves = [(c, c["growth"]) for c in results["checkpoints"] if any(c["growth"].values())]
     if not curves:
         return False
     with plt.rc_context(STYLE):

@@ -14,6 +14,7 @@ from bench.work import ModelShape, needed_flops
 Json = dict[str, Any]
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 NOTHING = "-"
+BUSY_LOAD = 0.5
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -103,7 +104,7 @@ def speed_table(results: Json, with_spread: bool = False) -> str:
 
 
 def notes(results: Json) -> list[str]:
-    """Why cells are empty; each reason once."""
+    """Why cells are empty, each reason once; and whether other programs were in the way."""
     found: dict[str, list[str]] = {}
     for checkpoint, measured in columns_of(results):
         for lane, result in measured["rivals"].items():
@@ -111,7 +112,9 @@ def notes(results: Json) -> list[str]:
                 place = f"{checkpoint['name']}, {measured['set']}"
                 found.setdefault(f"{results['titles'][lane]}: {result['reason']}", []).append(place)
     everywhere = len(columns_of(results))
-    return [
+    load = results["run"]["load_before"]
+    busy = [f"the machine was not idle: load {load:.1f} before the run"] if load > BUSY_LOAD else []
+    return busy + [
         reason if len(places) == everywhere else f"{reason} ({'; '.join(places)})" for reason, places in found.items()
     ]
 

@@ -303,7 +303,12 @@ def results() -> dict:
         "memory_bytes": {"prm-score@float32": 2**30, "one@float32": 3 * 2**30},
     }
     return {
-        "run": {"date": "2026-01-02T03:04:05+00:00", "commit": "0123456789abcdef", "changed_since_commit": False},
+        "run": {
+            "date": "2026-01-02T03:04:05+00:00",
+            "commit": "0123456789abcdef",
+            "changed_since_commit": False,
+            "load_before": 1.5,
+        },
         "machine": {"cpu": "Some CPU", "gpu": []},
         "settings": {"dtype": "float32", "device": "cpu", "threads": 2},
         "titles": {"one@float32": "one", "wrong@float32": "wrong", "reduced@bfloat16": "bf", "absent@float32": "gone"},
@@ -330,6 +335,7 @@ def test_nan_is_not_within_the_tolerance() -> None:
 def test_report_says_why_a_cell_is_empty_and_when_it_was_measured() -> None:
     text = report.full_report(results(), "growth.svg")
     assert "- gone: not installed | no wheel" in text
+    assert "- the machine was not idle: load 1.5 before the run" in text
     assert "on 2026-01-02 (commit 012345678): Some CPU, 2 threads" in text
     assert "first row 0.50 s after its start and takes 2 MiB" in text
     assert "](growth.svg)" in text
