@@ -109,8 +109,8 @@ struct Scorer::Impl {
     info.label_b_id = model->options.label_b_id;
     info.torch_version = TORCH_VERSION;
     engine = make_engine();
-    if (options.prefix_sharing && options.self_check.value_or(!model->options.device.is_cpu()))
-      self_check(*engine, model);
+    const bool is_wanted = options.self_check.value_or(!model->options.device.is_cpu());
+    if (shares_prefixes() && is_wanted) self_check(*engine, model);
   }
 
   // The engine for GPUs is yet to come.
