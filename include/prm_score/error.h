@@ -1,4 +1,4 @@
-// error.h - the one exception type of the library.
+// error.h - what the library throws.
 #pragma once
 
 #include <stdexcept>
@@ -12,6 +12,12 @@ namespace prm_score {
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+// Memory ran out, the CPU's or a GPU's: less at a time may go.
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
 };
 
 }  // namespace prm_score

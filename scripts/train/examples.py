@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 from errors import InputError
+from versions import DOCUMENT
 
 
 @dataclass(frozen=True)
 class Example:
-    """`label`: 1 = chosen, 0 = rejected; `input_ids`: the whole prompt, uint32; `num_tokens`: of the chunk."""
+    """`label`: 1 = chosen, 0 = rejected; `input_ids`: the whole prompt, uint32; `num_tokens`: of the chunk; `version`:
+    the whole text, real or made worse, that this is a chunk of; "" for a rejected chunk behind a real beginning."""
 
     input_ids: np.ndarray
     num_tokens: int
     label: int
     kind: str
+    version: str = ""
 
 
 class ExampleFile:
@@ -83,4 +86,6 @@ def _record_of(line: bytes, place: str) -> dict[str, Any]:
 
 def _example_of(record: dict[str, Any]) -> Example:
     ids = np.array(record["input_ids"], dtype=np.uint32)
-    return Example(ids, record["num_tokens"], record["label"], record["kind"])
+    is_whole = record.get("provenance", {}).get("scope") == DOCUMENT
+    version = str(record.get("version", "")) if is_whole else ""
+    return Example(ids, record["num_tokens"], record["label"], record["kind"], version)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import sys
 from collections import defaultdict
@@ -119,6 +120,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="kinds of rejected text (default: all that the given samplers and translators allow)",
     )
     add(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="KIND=FACTOR",
+        help="a kind that training is to see more (or less) of than it would; may be repeated",
+    )
+    add(
         "--temperatures",
         type=float,
         nargs=2,
@@ -183,11 +191,27 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     for kind in args.kinds:
         if kind not in possible:
             parser.error(f"--kinds {kind}: needs a {'--sampler' if kind == SAMPLED else '--translator'}")
+    try:
+        args.weight = [weight_of(spec, args.kinds) for spec in args.weight]
+    except ValueError as error:
+        parser.error(f"--weight {error}")
     if not 1 <= args.min_chunks <= args.max_chunks:
         parser.error(f"--min-chunks {args.min_chunks}: expected 1 to --max-chunks ({args.max_chunks})")
     if args.held_out < 0 or (args.held_out and args.purpose == "evaluate"):
         parser.error(f"--held-out {args.held_out}: expected 0 or more, and --purpose train")
     return args
+
+
+def weight_of(spec: str, kinds: Sequence[str]) -> tuple[str, float]:
+    """KIND=FACTOR. Throws ValueError that begins with the text."""
+    kind, _, factor = spec.partition("=")
+    try:
+        value = float(factor)
+    except ValueError:
+        value = -1.0
+    if kind not in kinds or not 0 < value < math.inf:
+        raise ValueError(f"{spec}: expected one of {', '.join(kinds)}, '=' and a factor above 0")
+    return kind, value
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
@@ -204,6 +228,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         worse_versions=args.worse_versions,
         excerpts=args.excerpts,
         lengths=ExcerptLengths(args.min_chunks, args.max_chunks, args.long_share, args.long_chunks),
+        weights=tuple(args.weight),
     )
 
 

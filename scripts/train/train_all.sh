@@ -11,23 +11,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=${1:-"$here/../../build/train"}
-python=${PYTHON:-python3}
-program=${PRM_SCORE:-"$here/../../build/prm-score"}
-threads=$(nproc)
-mkdir -p "$work"
-cd "$work"
-
-# step RESULT SCRIPT ARGUMENTS...: unless RESULT is there already.
-step() {
-  local result=$1 script=$2
-  shift 2
-  if [[ -e $result ]]; then
-    echo "== there: $result" >&2
-    return
-  fi
-  echo "== $script $*" >&2
-  "$python" "$here/$script" "$@"
-}
+source "$here/steps.sh"
 
 step texts/sources.json fetch_texts.py --out texts --work packages
 step tokenizer/tokenizer.json train_tokenizer.py texts/train.jsonl --out tokenizer
@@ -38,21 +22,12 @@ step sampler/model.safetensors train_base.py texts/train.jsonl --tokenizer token
 step base/model.safetensors train_base.py texts/train.jsonl --tokenizer tokenizer --out base --threads "$threads" \
   --train-tokens 8000000
 
-make_data=(--model base --prm-score "$program" --threads "$threads" --translator apertium:spa --translator apertium:cat
-  --sampler transformers:sampler --sampler transformers:base --sampler-context 96 --batch 600)
-step data/examples.jsonl make_data.py texts/train.jsonl "${make_data[@]}" --out data --excerpts 2000 --long-share 0.05 \
-  --no-text
+step data/examples.jsonl make_data.py texts/train.jsonl "${make_data[@]}" --model base --out data --excerpts 2000 \
+  --long-share 0.05 --no-text
 step surprise/model.safetensors train_surprise.py --base base --versions data/versions.jsonl --out surprise \
   --threads "$threads"
 step detector/model.safetensors train_detector.py --base surprise --versions data/versions.jsonl --out detector \
   --threads "$threads" --learning-rate 5e-4 --max-steps 700
 step judge/model.safetensors train_judge.py --base detector --data data/examples.jsonl --out judge --threads "$threads" \
   --learning-rate 5e-4 --token-loss 1 --pair-loss 1
-
-evaluation=("${make_data[@]}" --purpose evaluate --min-chunks 8 --max-chunks 12 --evaluated-strengths 0.25 0.5 1)
-for part in heldout unseen; do
-  step "evaluate-$part/versions.jsonl" make_data.py "texts/$part.jsonl" "${evaluation[@]}" --out "evaluate-$part" \
-    --excerpts 40 --seed 7
-done
-step report/results.json evaluate_judge.py --judge judge --prm-score "$program" --threads "$threads" --out report \
-  --targets "$here/targets.json" --group heldout=evaluate-heldout/versions.jsonl --group unseen=evaluate-unseen/versions.jsonl
+evaluate judge report

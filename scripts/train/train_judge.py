@@ -3,8 +3,9 @@
 The loss is the cross entropy over the two letters at the last position of each prompt. All prompts of a document run in
 one pass that computes their common context once (--no-shared-context: each prompt by itself, for architectures whose
 attention cannot be replaced). A small model learns better with --token-loss, which asks the same question at every
-token of the chunk, and with --pair-loss, which asks which of two chunks of the same document is the real one: what makes
-one document harder than another drops out.
+token of the chunk, and with --pair-loss, which asks which of two chunks of a document is the real one: what makes one
+document harder than another drops out. --document-loss asks the same of the means over whole texts, real and made
+worse: for damages that no single chunk shows well.
 
 The start is a Hugging Face checkpoint (--base), or a fresh small Qwen2 with a given tokenizer (--fresh). OUT becomes a
 Hugging Face folder whose head keeps the letters' rows only. A run that was interrupted goes on where its last saved
@@ -39,6 +40,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from tqdm import tqdm
 from transformers import PreTrainedModel
 from tree import build_trees, log_odds_of, row_log_odds
+from versions import REAL
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 STATE_FILE = "train_state.pt"
@@ -53,7 +55,16 @@ class Answers:
     log_odds: torch.Tensor
     losses: torch.Tensor
     labels: torch.Tensor
-    kinds: list[str]
+    examples: list[Example]
+
+    @staticmethod
+    def joined(parts: Sequence[Answers]) -> Answers:
+        return Answers(
+            torch.cat([part.log_odds for part in parts]),
+            torch.cat([part.losses for part in parts]),
+            torch.cat([part.labels for part in parts]),
+            [example for part in parts for example in part.examples],
+        )
 
 
 class Judge:
@@ -68,12 +79,16 @@ class Judge:
         self._bfloat16 = args.compute_dtype == "bfloat16"
         self._token_loss = args.token_loss
         self._pair_loss = args.pair_loss
+        self._document_loss = args.document_loss
         self._max_rows = args.max_rows
 
     def passes(self, examples: Sequence[Example]) -> Iterator[Answers]:
-        """The examples of a document in as few passes as --max-rows allows."""
+        """The examples of a document in as few passes as --max-rows allows; all as one if their texts are compared."""
         earlier = torch.empty(0), torch.empty(0)
-        for answers in self._plain_passes(examples):
+        parts = self._plain_passes(examples)
+        for answers in [Answers.joined(list(parts))] if self._document_loss else parts:
+            if self._document_loss:
+                answers.losses = answers.losses + self._document_loss * document_losses(answers)
             if self._pair_loss:
                 losses, earlier = pair_losses(answers.log_odds, answers.labels, earlier)
                 answers.losses = answers.losses + self._pair_loss * losses
@@ -116,7 +131,7 @@ class Judge:
                 for rows, label in zip(judged, labels, strict=True)
             ]
             losses = losses + self._token_loss * torch.stack(dense)
-        return Answers(log_odds, losses, labels, [example.kind for example in examples])
+        return Answers(log_odds, losses, labels, examples)
 
     def check_shared_context(self, examples: Sequence[Example]) -> None:
         """Throws InputError if this architecture's own attention gives other numbers than the shared pass."""
@@ -142,7 +157,7 @@ class Judge:
 def pair_losses(
     log_odds: torch.Tensor, labels: torch.Tensor, earlier: tuple[torch.Tensor, torch.Tensor]
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-    """Of each chunk [chunks], the mean Bradley-Terry loss against all chunks of the other label: those of this pass, and
+    """Of each chunk [chunks], the mean Bradley-Terry loss against all chunks of the other label: those of this pass and
     those of the document's earlier ones, whose log_odds (rejected, chosen) are numbers without gradient by now. Second:
     `earlier` for the next pass."""
     is_chosen = labels > 0.5
@@ -157,6 +172,23 @@ def pair_losses(
     return losses, (rejected, chosen)
 
 
+def document_losses(answers: Answers) -> torch.Tensor:
+    """Of each chunk [chunks] of a text made worse, the Bradley-Terry loss of its text's mean log_odds against the real
+    one's; 0 for the others."""
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    real = []
+    for row, example in enumerate(answers.examples):
+        if example.version and example.kind == REAL:
+            real.append(row)
+        elif example.version:
+            rows_of[example.version].append(row)
+    losses = torch.zeros_like(answers.log_odds)
+    for rows in rows_of.values() if real else ():
+        margin = answers.log_odds[real].mean() - answers.log_odds[rows].mean()
+        losses[rows] = softplus(-margin)
+    return losses
+
+
 def evaluate(judge: Judge, examples: ExampleFile, max_documents: int) -> dict[str, float]:
     """Mean loss at the letter and AUC per kind against the chosen chunks."""
     log_odds: dict[str, list[float]] = defaultdict(list)
@@ -166,8 +198,8 @@ def evaluate(judge: Judge, examples: ExampleFile, max_documents: int) -> dict[st
         for index in range(min(len(examples), max_documents)):
             for answers in judge.passes(examples.group(index)):
                 losses += binary_cross_entropy_with_logits(answers.log_odds, answers.labels, reduction="none").tolist()
-                for kind, value, label in zip(answers.kinds, answers.log_odds.tolist(), answers.labels, strict=True):
-                    log_odds[kind if label < 0.5 else ""].append(value)
+                for example, value in zip(answers.examples, answers.log_odds.tolist(), strict=True):
+                    log_odds["" if example.label else example.kind].append(value)
     judge.model.train()
     result = {"loss": fmean(losses)}
     chosen = log_odds.pop("", [])
@@ -340,6 +372,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=0.0,
         help="weight of the Bradley-Terry loss of each chunk against those of the other label in its document "
         "(default: 0)",
+    )
+    add(
+        "--document-loss",
+        type=float,
+        default=0.0,
+        help="weight of the Bradley-Terry loss of each text made worse against the real one, by the means of their "
+        "chunks; all passes of a document stay in memory (default: 0)",
     )
     add(
         "--compute-dtype",

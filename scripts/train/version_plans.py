@@ -61,6 +61,8 @@ class Settings:
     worse_versions: int
     excerpts: int | None
     lengths: ExcerptLengths
+    weights: tuple[tuple[str, float], ...] = ()
+    """Factors on the shares of some kinds in training."""
 
 
 @dataclass
@@ -110,7 +112,8 @@ class Planner:
         return random.Random(f"{self._settings.seed}/{work.excerpt.id}/{name}")
 
     def _shares(self, shares: dict[str, float]) -> dict[str, float]:
-        return {kind: share for kind, share in shares.items() if kind in self._settings.kinds}
+        weights = dict(self._settings.weights)
+        return {kind: share * weights.get(kind, 1.0) for kind, share in shares.items() if kind in self._settings.kinds}
 
     @staticmethod
     def _version(work: Work, kind: str, scope: str, suffix: str, **fields: Any) -> Version:

@@ -54,6 +54,9 @@ void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const
   CheckpointMetadata checkpoint;
   std::error_code ignored;
   checkpoint.folder = std::filesystem::absolute(options.model, ignored).string();
+  if (!options.random_weights.empty()) {
+    checkpoint.random_weights = std::filesystem::absolute(options.random_weights, ignored).string();
+  }
   checkpoint.model_type = info.model_type;
   checkpoint.label_a = options.label_a;
   checkpoint.label_b = options.label_b;
@@ -66,6 +69,8 @@ void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const
   checkpoint.threads = info.threads;
   checkpoint.max_positions = info.max_positions;
   checkpoint.max_context = info.max_context;
+  checkpoint.max_batch_tokens = info.max_batch_tokens;
+  checkpoint.prefix_sharing = options.prefix_sharing;
   metadata.checkpoint = std::move(checkpoint);
 }
 

@@ -21,6 +21,7 @@ Json counts_json(const RunCounts& counts) {
 
 Json checkpoint_json(const CheckpointMetadata& checkpoint) {
   return {{"folder", checkpoint.folder},
+          {"random_weights", checkpoint.random_weights.empty() ? Json(nullptr) : Json(checkpoint.random_weights)},
           {"model_type", checkpoint.model_type},
           {"labels", {{checkpoint.label_a, checkpoint.label_a_id}, {checkpoint.label_b, checkpoint.label_b_id}}}};
 }
@@ -30,7 +31,9 @@ Json engine_json(const CheckpointMetadata& checkpoint) {
           {"dtype", checkpoint.dtype},
           {"threads", checkpoint.threads},
           {"max_positions", checkpoint.max_positions},
-          {"max_context", checkpoint.max_context}};
+          {"max_context", checkpoint.max_context},
+          {"max_batch_tokens", checkpoint.max_batch_tokens},
+          {"prefix_sharing", checkpoint.prefix_sharing}};
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -211,7 +210,7 @@ class CpuStepModel::Pass {
     const int64_t half = config_.head_dim / 2;
     for (int64_t i = 0; i < num_heads; ++i, heads += config_.head_dim) {
       if (!norm.empty()) rms_norm_row(heads, norm.data(), config_.head_dim, eps(), heads);
-      rotate_head(heads, m_.rotary_.cos.data() + position * half, m_.rotary_.sin.data() + position * half, half);
+      rotate_head(heads, m_.rotary_.cos().data() + position * half, m_.rotary_.sin().data() + position * half, half);
     }
   }
 
@@ -323,12 +322,11 @@ class CpuStepModel::Pass {
   LayerVectors vectors_;
 };
 
-CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model) : model_(std::move(model)) {
+CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model)
+    : model_(std::move(model)), rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
   const c10::InferenceMode no_autograd;
-  const ModelConfig& config = model_->config;
   norm_ = to_floats(model_->weights.norm);
   label_difference_ = to_floats(model_->weights.label_difference);
-  inverse_frequencies_ = to_floats(inverse_frequencies(config.rope_parameters, config.head_dim));
 }
 
 CpuStepModel::~CpuStepModel() = default;
@@ -357,19 +355,7 @@ void CpuStepModel::reserve(const Step& step) {
   grow(attended_, std::max(num_rows, num_answers), config.query_size(), model_->options.dtype);
   grow(answers_, num_answers, config.hidden_size, at::kFloat);
 
-  // One position at a time by the C library: vectorised loops give other bits at their ends.
-  int64_t num_positions = 0;
-  for (const Segment& segment : step.segments) {
-    num_positions = std::max(num_positions, segment.num_shared + segment.num_rows());
-  }
-  const int64_t half = config.head_dim / 2;
-  for (int64_t position = std::ssize(rotary_.cos) / half; position < num_positions; ++position) {
-    for (const float inverse_frequency : inverse_frequencies_) {
-      const float angle = static_cast<float>(position) * inverse_frequency;
-      rotary_.cos.push_back(std::cos(angle));
-      rotary_.sin.push_back(std::sin(angle));
-    }
-  }
+  rotary_.reserve(step.num_positions());
 }
 
 std::vector<float> CpuStepModel::run(const Step& step) {

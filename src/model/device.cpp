@@ -8,6 +8,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/DeviceGuard.h>
 #include <dlfcn.h>
 #include <sched.h>
 
@@ -116,6 +117,16 @@ c10::ScalarType parse_dtype(std::string_view name, c10::Device device) {
 }
 
 std::string_view dtype_name(c10::ScalarType dtype) { return dtype == c10::kBFloat16 ? "bfloat16" : "float32"; }
+
+int64_t available_device_memory_bytes(c10::Device device) {
+  void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver == nullptr || !device.is_cuda()) return INT64_MAX;
+  const auto get_info = find_function<int(size_t*, size_t*)>(driver, "cuMemGetInfo_v2");
+  const c10::DeviceGuard guard(device);
+  size_t num_free = 0, num_bytes = 0;
+  if (get_info == nullptr || get_info(&num_free, &num_bytes) != 0) return INT64_MAX;
+  return static_cast<int64_t>(num_free);
+}
 
 int set_num_threads(int64_t num_threads) {
   if (num_threads < 0 || num_threads > INT_MAX) {

@@ -1,5 +1,7 @@
 #include "prm_score/model/rotary.h"
 
+#include <cmath>
+#include <iterator>
 #include <numbers>
 
 #include <ATen/TensorOperators.h>
@@ -33,6 +35,20 @@ at::Tensor inverse_frequencies(const RopeParameters& parameters, int64_t head_di
   const at::Tensor exponents = at::arange(0, head_dim, 2, at::kFloat) / head_dim;
   const at::Tensor frequencies = at::pow(parameters.rope_theta, exponents).reciprocal();
   return parameters.rope_type == RopeType::kLlama3 ? stretch_long_wavelengths(frequencies, parameters) : frequencies;
+}
+
+RotaryPositions::RotaryPositions(const at::Tensor& inverse_frequencies)
+    : inverse_frequencies_(inverse_frequencies.const_data_ptr<float>(),
+                           inverse_frequencies.const_data_ptr<float>() + inverse_frequencies.numel()) {}
+
+void RotaryPositions::reserve(int64_t num_positions) {
+  for (int64_t position = std::ssize(cos_) / std::ssize(inverse_frequencies_); position < num_positions; ++position) {
+    for (const float inverse_frequency : inverse_frequencies_) {
+      const float angle = static_cast<float>(position) * inverse_frequency;
+      cos_.push_back(std::cos(angle));
+      sin_.push_back(std::sin(angle));
+    }
+  }
 }
 
 RotaryTable RotaryTable::select(const at::Tensor& rows) const {

@@ -44,20 +44,33 @@ Transformer::Transformer(std::shared_ptr<const LoadedModel> model) : model_(std:
 Transformer::Transformer(const std::filesystem::path& folder, const WeightOptions& options)
     : Transformer(load_model(folder, options)) {}
 
-float Transformer::log_odds(std::span<const int32_t> input_ids) const {
-  expect_valid_ids(input_ids, config());
+float Transformer::log_odds(std::span<const int32_t> input_ids) const { return log_odds_of_all({input_ids})[0]; }
+
+std::vector<float> Transformer::log_odds_of_all(const std::vector<std::span<const int32_t>>& prompts) const {
+  for (const auto input_ids : prompts) expect_valid_ids(input_ids, config());
   return with_torch_errors("forward pass", [&] {
     const c10::InferenceMode no_autograd;
-    const auto num_tokens = static_cast<int64_t>(input_ids.size());
-    const at::Tensor all_rows;
-    const at::Tensor last_row = at::arange(num_tokens - 1, num_tokens, at::TensorOptions(device()).dtype(at::kLong));
-    const RowContext context = sequence_context(num_tokens);
-    at::Tensor hidden = embed(input_ids);
+    std::vector<at::Tensor> hidden;
+    std::vector<RowContext> contexts;
+    for (const auto input_ids : prompts) {
+      hidden.push_back(embed(input_ids));
+      contexts.push_back(sequence_context(static_cast<int64_t>(input_ids.size())));
+    }
     for (int64_t i = 0; i < config().num_hidden_layers; ++i) {
       const bool is_last_layer = i + 1 == config().num_hidden_layers;
-      hidden = decoder_layer(hidden, is_last_layer ? last_row : all_rows, i, context);
+      const LayerWeights layer = model_->weights.layer(i);
+      for (size_t prompt = 0; prompt < prompts.size(); ++prompt) {
+        at::Tensor output_rows;  // all
+        if (is_last_layer) {
+          const auto end = static_cast<int64_t>(prompts[prompt].size());
+          output_rows = at::arange(end - 1, end, at::TensorOptions(device()).dtype(at::kLong));
+        }
+        hidden[prompt] = decoder_layer(std::move(hidden[prompt]), output_rows, i, layer, contexts[prompt]);
+      }
     }
-    return head(hidden);
+    std::vector<float> log_odds;
+    for (const at::Tensor& last : hidden) log_odds.push_back(head(last));
+    return log_odds;
   });
 }
 
@@ -69,7 +82,7 @@ std::vector<at::Tensor> Transformer::hidden_states(std::span<const int32_t> inpu
     const RowContext context = sequence_context(static_cast<int64_t>(input_ids.size()));
     std::vector<at::Tensor> states = {embed(input_ids)};
     for (int64_t i = 0; i < config().num_hidden_layers; ++i) {
-      states.push_back(decoder_layer(states.back(), all_rows, i, context));
+      states.push_back(decoder_layer(states.back(), all_rows, i, model_->weights.layer(i), context));
     }
     return states;
   });
@@ -91,8 +104,7 @@ RowContext Transformer::sequence_context(int64_t num_tokens) const {
 
 // [num_rows, hidden_size] -> [num_outputs, hidden_size]
 at::Tensor Transformer::decoder_layer(at::Tensor hidden, const at::Tensor& output_rows, int64_t layer_index,
-                                      const RowContext& context) const {
-  const LayerWeights layer = model_->weights.layer(layer_index);
+                                      const LayerWeights& layer, const RowContext& context) const {
   const at::Tensor attention_input = rms_norm(hidden, layer.input_layernorm, config().rms_norm_eps);
   const at::Tensor attended = self_attention(attention_input, output_rows, layer_index, layer, context);
   hidden = (output_rows.defined() ? hidden.index_select(0, output_rows) : hidden) + attended;

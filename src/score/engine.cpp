@@ -117,8 +117,7 @@ void OracleEngine::run_next_prompt(Work& work) {
   const TrunkPlan& trunk = work.plan.trunks[work.trunk];
   if (work.branch < trunk.branches.size()) {
     const Branch& branch = trunk.branches[work.branch++];
-    std::vector<TokenId> input_ids(trunk.ids.begin(), trunk.ids.begin() + branch.num_shared);
-    input_ids.insert(input_ids.end(), branch.ids.begin(), branch.ids.end());
+    const std::vector<TokenId> input_ids = prompt_of(trunk, branch);
     work.result.log_odds[branch.chunk] = judge_.log_odds(input_ids);
     num_rows_waiting_ -= std::ssize(input_ids);
   }

@@ -29,6 +29,12 @@ int64_t length(const TrunkPlan& trunk) { return std::ssize(trunk.ids); }
 
 }  // namespace
 
+std::vector<TokenId> prompt_of(const TrunkPlan& trunk, const Branch& branch) {
+  std::vector<TokenId> input_ids(trunk.ids.begin(), trunk.ids.begin() + branch.num_shared);
+  input_ids.insert(input_ids.end(), branch.ids.begin(), branch.ids.end());
+  return input_ids;
+}
+
 int64_t ScorePlan::num_rows() const {
   int64_t num_rows = 0;
   for (const TrunkPlan& trunk : trunks) {

@@ -13,6 +13,8 @@
 #include "prm_score/error.h"
 #include "prm_score/model/cpu_step_model.h"
 #include "prm_score/model/device.h"
+#include "prm_score/model/device_step_model.h"
+#include "prm_score/model/splitting_step_model.h"
 #include "prm_score/score/bounded_queue.h"
 #include "prm_score/score/engine.h"
 #include "prm_score/score/reward.h"
@@ -80,8 +82,21 @@ void finish(LineUnderWay& line, std::vector<std::optional<float>> log_odds, Last
   line.result.log_odds = std::move(log_odds);
 }
 
-// Rows of a step if nobody says otherwise: enough blocks for every thread to get several, in little memory.
-int64_t default_max_batch_tokens(int num_threads) { return std::max<int64_t>(2048, int64_t{512} * num_threads); }
+// Rows of a step if nobody says otherwise. On the CPU enough blocks for every thread to get several, in little memory;
+// on a GPU what keeps it busy, in half of the memory that the weights leave.
+int64_t default_max_batch_tokens(const LoadedModel& model, int num_threads) {
+  const at::Device device = model.options.device;
+  if (device.is_cpu()) return std::max<int64_t>(2048, int64_t{512} * num_threads);
+  constexpr int64_t kMost = 4 * DeviceStepModel::kBlockRows;
+  const int64_t fitting = available_device_memory_bytes(device) / 2 / bytes_per_row(model.config, model.options.dtype);
+  const int64_t blocks = fitting / DeviceStepModel::kBlockRows;
+  return blocks > 0 ? std::min(kMost, blocks * DeviceStepModel::kBlockRows) : std::max(kMinBatchTokens, fitting);
+}
+
+std::unique_ptr<StepModel> make_step_model(const std::shared_ptr<const LoadedModel>& model) {
+  if (model->options.device.is_cpu()) return std::make_unique<CpuStepModel>(model);
+  return std::make_unique<DeviceStepModel>(model);
+}
 
 }  // namespace
 
@@ -104,21 +119,19 @@ struct Scorer::Impl {
     info.max_positions = config.max_positions();
     info.max_context = prompt_builder.max_context();
     info.max_batch_tokens = options.max_batch_tokens > 0 ? std::max(options.max_batch_tokens, kMinBatchTokens)
-                                                         : default_max_batch_tokens(threads);
+                                                         : default_max_batch_tokens(*model, threads);
     info.label_a_id = model->options.label_a_id;
     info.label_b_id = model->options.label_b_id;
     info.torch_version = TORCH_VERSION;
     engine = make_engine();
     const bool is_wanted = options.self_check.value_or(!model->options.device.is_cpu());
-    if (shares_prefixes() && is_wanted) self_check(*engine, model);
+    if (options.prefix_sharing && is_wanted) self_check(*engine, model);
   }
 
-  // The engine for GPUs is yet to come.
-  [[nodiscard]] bool shares_prefixes() const { return options.prefix_sharing && model->options.device.is_cpu(); }
-
   [[nodiscard]] std::unique_ptr<Engine> make_engine() const {
-    if (!shares_prefixes()) return std::make_unique<OracleEngine>(model);
-    return std::make_unique<SharedPrefixEngine>(std::make_unique<CpuStepModel>(model), info.max_batch_tokens);
+    if (!options.prefix_sharing) return std::make_unique<OracleEngine>(model);
+    return std::make_unique<SharedPrefixEngine>(std::make_unique<SplittingStepModel>(make_step_model(model)),
+                                                info.max_batch_tokens);
   }
 
   [[nodiscard]] LineUnderWay prepare(InputLine line) const {

@@ -132,6 +132,22 @@ class BadLines(ProgramTest):
         self.assertEqual(metadata["stopped_by"], "--max-errors: stopped after bad row 1")
         self.assertEqual(metadata["exit_code"], 1)
 
+    def test_metadata_says_what_the_engine_was(self):
+        path = self.folder / "run.json"
+        self.assert_exit(run("--metadata", path, stdin=line()), 0)
+        metadata = json.loads(path.read_text())
+        self.assertIsNone(metadata["checkpoint"]["random_weights"])
+        self.assertIsNone(metadata["options"]["max-batch-tokens"])
+        self.assertGreaterEqual(metadata["engine"]["max_batch_tokens"], 2048)  # what it came to
+        self.assertTrue(metadata["engine"]["prefix_sharing"])
+        config = program.MODEL / "config.json"
+        self.assert_exit(run("--metadata", path, "--random-weights", config, "--no-prefix-sharing", "--max-batch-tokens",
+                             100, stdin=line()), 0)
+        metadata = json.loads(path.read_text())
+        self.assertEqual(metadata["checkpoint"]["random_weights"], str(config))
+        self.assertEqual(metadata["engine"]["max_batch_tokens"], 100)
+        self.assertFalse(metadata["engine"]["prefix_sharing"])
+
     def test_metadata_never_takes_the_place_of_the_input(self):
         path = self.write("docs.jsonl", line())
         self.assert_exit(run("--metadata", path, path), 2, "--metadata: expected another file than the input")

@@ -28,7 +28,9 @@ TEST(FormatMetadata, HoldsWhatTheHeaderSays) {
                                            .dtype = "float32",
                                            .threads = 2,
                                            .max_positions = 100,
-                                           .max_context = 64};
+                                           .max_context = 64,
+                                           .max_batch_tokens = 2048,
+                                           .prefix_sharing = false};
   metadata.template_sha256 = "cd";
   metadata.counts.num_lines = 9;
   metadata.elapsed_seconds = 1.5;
@@ -36,9 +38,10 @@ TEST(FormatMetadata, HoldsWhatTheHeaderSays) {
   const auto expected = Json::parse(R"({
     "versions": {"prm_score": "1", "torch": "2"}, "command_line": ["prm-score", "\ufffd"],
     "options": {"chunk-size": 64, "model": null},
-    "checkpoint": {"folder": "/m", "model_type": "qwen2", "labels": {"A": 32, "B": 33}},
+    "checkpoint": {"folder": "/m", "random_weights": null, "model_type": "qwen2", "labels": {"A": 32, "B": 33}},
     "tokenizer": {"file": "tokenizer.json", "sha256": "ab"}, "template": {"sha256": "cd"},
-    "engine": {"device": "cpu", "dtype": "float32", "threads": 2, "max_positions": 100, "max_context": 64},
+    "engine": {"device": "cpu", "dtype": "float32", "threads": 2, "max_positions": 100, "max_context": 64,
+               "max_batch_tokens": 2048, "prefix_sharing": false},
     "counts": {"lines": 9, "scored_rows": 0, "bad_rows": 0, "tokens": 0, "chunks": 0,
                "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 0}},
     "elapsed_seconds": 1.5, "stopped_by": null, "exit_code": 3})");
@@ -52,6 +55,12 @@ TEST(FormatMetadata, PartsStandInTheHeadersOrder) {
   EXPECT_EQ(names,
             (std::vector<std::string>{"versions", "command_line", "options", "checkpoint", "tokenizer", "template",
                                       "engine", "counts", "elapsed_seconds", "stopped_by", "exit_code"}));
+}
+
+TEST(FormatMetadata, SaysThatWeightsAreRandom) {
+  Metadata metadata;
+  metadata.checkpoint = CheckpointMetadata{.folder = "/m", .random_weights = "/c/config.json"};
+  EXPECT_EQ(Json::parse(format_metadata(metadata))["checkpoint"]["random_weights"], "/c/config.json");
 }
 
 TEST(FormatMetadata, WithoutACheckpointItsPartsAreNull) {

@@ -3,10 +3,13 @@
 //   versions         {"prm_score": "0.1.0", "torch": "2.15.0", "unicode": "16.0 (..)"}
 //   command_line     ["prm-score", "docs.jsonl", ..]
 //   options          {"chunk-size": 64, ..}      effective values of all options, wherever they come from
-//   checkpoint       {"folder": "/..", "model_type": "qwen2", "labels": {"A": 32, "B": 33}}
+//   checkpoint       {"folder": "/..", "random_weights": null, "model_type": "qwen2", "labels": {"A": 32, "B": 33}};
+//                    random_weights: the config.json that the weights were drawn for, the folder then gave the
+//                    tokenizer only
 //   tokenizer        {"file": "tokenizer.json", "sha256": ".."}
 //   template         {"sha256": ".."}
-//   engine           {"device": "cpu", "dtype": "float32", "threads": 2, "max_positions": 32768, "max_context": 32640}
+//   engine           {"device": "cpu", "dtype": "float32", "threads": 2, "max_positions": 32768, "max_context": 32640,
+//                     "max_batch_tokens": 2048, "prefix_sharing": true}
 //   counts           {"lines": 9, "scored_rows": 7, "bad_rows": 1, "tokens": 2100, "chunks": 35,
 //                     "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 2}}
 //   elapsed_seconds  3.25                        from the start of the program
@@ -41,13 +44,15 @@ struct RunCounts {
 
 struct CheckpointMetadata {
   std::string folder;
+  std::string random_weights;  // empty = none
   std::string model_type;
   std::string label_a, label_b;
   int64_t label_a_id = 0, label_b_id = 0;
   std::string tokenizer_file, tokenizer_sha256;
   std::string device, dtype;
   int threads = 0;
-  int64_t max_positions = 0, max_context = 0;
+  int64_t max_positions = 0, max_context = 0, max_batch_tokens = 0;
+  bool prefix_sharing = true;
 };
 
 struct Metadata {

@@ -12,6 +12,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "prm_score/model/rotary.h"
 #include "prm_score/model/segment_attention.h"
 #include "prm_score/model/step.h"
 #include "prm_score/model/weights.h"
@@ -42,16 +43,11 @@ class CpuStepModel final : public StepModel {
     at::Tensor gated;    // [.., intermediate_size]
     AttentionScratch attention;
   };
-  // Cosines and sines of every position so far: [num_positions * head_dim / 2] each.
-  struct RotaryRows {
-    std::vector<float> cos, sin;
-  };
-
   void reserve(const Step& step);
 
   std::shared_ptr<const LoadedModel> model_;
-  std::vector<float> norm_, label_difference_, inverse_frequencies_;
-  RotaryRows rotary_;
+  std::vector<float> norm_, label_difference_;
+  RotaryPositions rotary_;
   std::vector<Scratch> scratch_;  // [num_threads]
   // Of a step: [blocks * kBlockRows, ..]; grow to the largest step and stay.
   at::Tensor hidden_;    // float32 [.., hidden_size]

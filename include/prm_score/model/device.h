@@ -24,6 +24,9 @@ namespace prm_score {
 // "float32" or "bfloat16".
 [[nodiscard]] std::string_view dtype_name(c10::ScalarType dtype);
 
+// Bytes free on a GPU, as its driver says; INT64_MAX if it does not. Call it after a tensor is made there.
+[[nodiscard]] int64_t available_device_memory_bytes(c10::Device device);
+
 // CPU threads that one operation of the model may use. 0 = as many as there are processors for this process. Throws
 // Error if negative. Returns the number set. Of the whole process; not thread-safe.
 int set_num_threads(int64_t num_threads);

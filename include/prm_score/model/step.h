@@ -21,11 +21,14 @@ class TrunkCache {
   // Uninitialised memory for `num_rows` rows.
   TrunkCache(const ModelConfig& config, int64_t num_rows, const at::TensorOptions& options);
 
+  [[nodiscard]] int64_t num_rows() const { return num_rows_; }
+
   // [num_rows, num_key_value_heads * head_dim]
   [[nodiscard]] const at::Tensor& keys(int64_t layer) const { return keys_[layer]; }
   [[nodiscard]] const at::Tensor& values(int64_t layer) const { return values_[layer]; }
 
  private:
+  int64_t num_rows_;
   std::vector<at::Tensor> keys_, values_;
 };
 
@@ -44,6 +47,9 @@ struct Segment {
 struct Step {
   std::vector<int32_t> input_ids;  // of every row
   std::vector<Segment> segments;   // one behind the other, without gaps
+
+  // One more than the last position of any row.
+  [[nodiscard]] int64_t num_positions() const;
 };
 
 // Runs steps. A branch's answer depends, bit by bit, on its own ids and on its trunk (and on machine, versions and
@@ -52,8 +58,8 @@ class StepModel {
  public:
   virtual ~StepModel() = default;
 
-  // logit(A) - logit(B) of each branch in order, in nats; not finite if that is how the numbers come out. Throws Error
-  // if memory runs out. Not thread-safe.
+  // logit(A) - logit(B) of each branch in order, in nats; not finite if that is how the numbers come out. Throws
+  // OutOfMemory if memory runs out; the same step, or parts of it, may then be run again. Not thread-safe.
   [[nodiscard]] virtual std::vector<float> run(const Step& step) = 0;
 
   [[nodiscard]] virtual std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -14,15 +15,20 @@ namespace prm_score {
 // First line of what libtorch says, without its stack trace.
 [[nodiscard]] std::string first_line(const std::string& message);
 
-// Returns body(). Anything libtorch throws (broken invariants, out of memory on CPU or GPU, CUDA failures) becomes
-// Error `{place}: ..`; an Error passes unchanged.
+[[nodiscard]] bool is_out_of_memory(const c10::Error& error);
+
+// Returns body(). Anything libtorch throws (broken invariants, CUDA failures) becomes Error `{place}: ..`, a GPU's or
+// the CPU's memory running out OutOfMemory; an Error passes unchanged.
 template <typename Body>
 auto with_torch_errors(const std::string& place, Body&& body) -> decltype(body()) {
   try {
     return std::forward<Body>(body)();
   } catch (const Error&) {
     throw;
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(place + ": out of memory");
   } catch (const c10::Error& error) {
+    if (is_out_of_memory(error)) throw OutOfMemory(place + ": " + first_line(error.what_without_backtrace()));
     throw Error(place + ": " + first_line(error.what_without_backtrace()));
   } catch (const std::exception& error) {
     throw Error(place + ": " + first_line(error.what()));

@@ -31,6 +31,10 @@ class Transformer {
   // than max_positions(), if an id is not in the vocabulary, and if memory runs out.
   [[nodiscard]] float log_odds(std::span<const int32_t> input_ids) const;
 
+  // The same of several prompts, each on its own, but layer by layer: a layer that is converted for each use is so but
+  // once.
+  [[nodiscard]] std::vector<float> log_odds_of_all(const std::vector<std::span<const int32_t>>& prompts) const;
+
   // What goes into each layer and comes out of the last one: [num_hidden_layers + 1] tensors
   // [num_tokens, hidden_size], the first being the embeddings; before the final norm. For tests and for locating a
   // difference. Throws as log_odds.
@@ -44,7 +48,7 @@ class Transformer {
   [[nodiscard]] at::Tensor embed(std::span<const int32_t> input_ids) const;
   [[nodiscard]] RowContext sequence_context(int64_t num_tokens) const;
   [[nodiscard]] at::Tensor decoder_layer(at::Tensor hidden, const at::Tensor& output_rows, int64_t layer_index,
-                                         const RowContext& context) const;
+                                         const LayerWeights& layer, const RowContext& context) const;
   [[nodiscard]] float head(const at::Tensor& hidden) const;
 
   std::shared_ptr<const LoadedModel> model_;

@@ -23,6 +23,11 @@ struct Branch {
   std::vector<TokenId> ids;  // never empty: the last of them is the row that answers
 };
 
+struct TrunkPlan;
+
+// The prompt of one chunk as it is on its own.
+[[nodiscard]] std::vector<TokenId> prompt_of(const TrunkPlan& trunk, const Branch& branch);
+
 // The prompts that share one start of the context.
 struct TrunkPlan {
   std::vector<TokenId> ids;      // no longer than the longest shared prefix; empty if nothing is shared

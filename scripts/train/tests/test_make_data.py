@@ -85,6 +85,24 @@ def test_prompts_ids_and_letters(documents: Path, tmp_path: Path) -> None:
             assert example["label"] == 1
 
 
+def test_weights_move_the_shares_of_kinds(documents: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ("--kinds", "word_shuffle", "char_noise", "--weight", "word_shuffle=1000", "--worse-versions", "20")
+    done = run(documents, out, *options)
+    assert done.returncode == 0, done.stderr
+    kinds = Counter(version.kind for version in read_versions(out / "versions.jsonl"))
+    assert kinds["word_shuffle"] > 90 and kinds["char_noise"] <= 3
+    other = run(documents, out, *options, "--weight", "char_noise=2")  # other settings, other examples
+    assert other.returncode == 1 and "weights: expected" in other.stderr
+
+
+@pytest.mark.parametrize("weight", ["splice", "splice=", "splice=0", "splice=-1", "splice=nan", "other=2", "=2"])
+def test_bad_weights(documents: Path, tmp_path: Path, weight: str) -> None:
+    done = run(documents, tmp_path / "out", "--weight", weight)
+    assert done.returncode == 2
+    assert f"--weight {weight}: expected one of word_shuffle," in done.stderr
+
+
 def test_chunks_are_where_the_versions_say(documents: Path, tmp_path: Path) -> None:
     """Contexts and chunks of a version's prompts are its text in order, and labels follow its ranges."""
     out = tmp_path / "out"

@@ -128,6 +128,71 @@ def test_pair_loss_is_bradley_terry_within_the_document() -> None:
     assert alone.tolist() == [0.0]  # nothing to compare with
 
 
+def test_document_loss_is_bradley_terry_of_the_means() -> None:
+    def example(kind: str, version: str, label: int) -> Example:
+        return Example(np.array([1], dtype=np.uint32), 1, label, kind, version)
+
+    examples = [
+        example("real", "r", 1),
+        example("splice", "s", 1),  # a real chunk of a text made worse belongs to that text
+        example("sampled", "", 0),  # a chunk that is no part of a whole text
+        example("real", "r", 1),
+        example("splice", "s", 0),
+        example("sampled", "t", 0),
+    ]
+    log_odds = torch.tensor([2.0, 1.5, 9.0, 1.0, -0.5, 0.25], requires_grad=True)
+    labels = torch.tensor([float(e.label) for e in examples])
+
+    def answers(log_odds: torch.Tensor, chosen: list[int]) -> train_judge.Answers:
+        return train_judge.Answers(
+            log_odds[chosen], torch.zeros(len(chosen)), labels[chosen], [examples[i] for i in chosen]
+        )
+
+    losses = train_judge.document_losses(answers(log_odds, [0, 1, 2, 3, 4, 5]))
+    splice, sampled = float(np.log1p(np.exp(0.5 - 1.5))), float(np.log1p(np.exp(0.25 - 1.5)))
+    np.testing.assert_allclose(losses.detach(), [0, splice, 0, 0, splice, sampled], rtol=1e-6)
+    losses.sum().backward()
+    assert log_odds.grad.sign().tolist() == [-1, 1, 0, -1, 1, 1]
+    # Without the real text there is nothing to compare with.
+    assert train_judge.document_losses(answers(log_odds, [1, 2, 4, 5])).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("max_rows", [150, 8192])
+def test_document_loss_sees_the_whole_document_whatever_the_passes(tmp_path: Path, max_rows: int) -> None:
+    """All passes of a document are compared as one."""
+    path = write_versions_examples(tmp_path / "examples.jsonl")
+    args = train_judge.parse_arguments(
+        [
+            *("--fresh", str(JUDGE), *SMALL, "--data", str(path), "--out", str(tmp_path)),
+            *("--compute-dtype", "float32", "--max-rows", str(max_rows), "--document-loss", "1"),
+        ]
+    )
+    torch.manual_seed(6)
+    judge = train_judge.Judge(fresh_model(JUDGE, args, shared_context=True), JUDGE, args)
+    answers = list(judge.passes(ExampleFile(path).group(0)))
+    assert len(answers) == 1
+    (answer,) = answers
+    real = answer.log_odds[[e.kind == "real" for e in answer.examples]].mean()
+    worse = answer.log_odds[[e.kind == "splice" for e in answer.examples]].mean()
+    plain = torch.nn.functional.binary_cross_entropy_with_logits(answer.log_odds, answer.labels, reduction="none")
+    extra = torch.nn.functional.softplus(worse - real)
+    expected = plain + torch.tensor([float(e.kind == "splice") for e in answer.examples]) * extra
+    torch.testing.assert_close(answer.losses, expected)
+
+
+def write_versions_examples(path: Path) -> Path:
+    """One document, a real and a worse text of three chunks each."""
+    rng = np.random.default_rng(8)
+    with path.open("w") as out:
+        for kind in ("splice", "real"):
+            ids = rng.integers(0, 4096, 200).tolist()
+            for chunk in range(3):
+                record = {"document": "d", "version": f"d#{kind}", "kind": kind, "chunk": chunk, "num_tokens": 30}
+                record |= {"label": int(kind == "real"), "input_ids": ids[: 60 * (chunk + 1)]}
+                out.write(json.dumps(record | {"provenance": {"scope": "document"}}) + "\n")
+    return path
+
+
 def write_examples(path: Path, num_documents: int = 6, seed: int = 4) -> Path:
     """Learnable at once: the chunk of a rejected prompt is made of other ids."""
     rng = np.random.default_rng(seed)

@@ -1,0 +1,323 @@
+#include "prm_score/model/device_step_model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/_fused_rms_norm.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+
+#include "prm_score/model/torch_error.h"
+
+namespace prm_score {
+namespace {
+
+int64_t rounded_up(int64_t number, int64_t multiple) { return (number + multiple - 1) / multiple * multiple; }
+
+template <typename T>
+at::Tensor on_device(const std::vector<T>& numbers, at::Device device) {
+  const at::Tensor tensor = at::empty(static_cast<int64_t>(numbers.size()), c10::CppTypeToScalarType<T>::value);
+  std::copy(numbers.begin(), numbers.end(), tensor.mutable_data_ptr<T>());
+  return tensor.to(device);
+}
+
+// out = rows W^T + b
+void apply(const Linear& linear, const at::Tensor& rows, at::Tensor out) {
+  if (linear.bias.defined()) {
+    at::addmm_out(out, linear.bias, rows, linear.weight.t());
+  } else {
+    at::mm_out(out, rows, linear.weight.t());
+  }
+}
+
+// float32 [.., size], weight [size] of any dtype -> float32
+at::Tensor norm(const at::Tensor& rows, const at::Tensor& weight, double eps) {
+  return std::get<0>(at::_fused_rms_norm(rows, {rows.size(-1)}, weight.to(at::kFloat), eps));
+}
+
+// Turns heads [num_rows, num_heads, head_dim] to their positions, in place; cos and sin float32 [num_rows, 1, half].
+void rotate(at::Tensor heads, const at::Tensor& cos, const at::Tensor& sin) {
+  const int64_t half = heads.size(-1) / 2;
+  const at::Tensor first = heads.narrow(-1, 0, half).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  const at::Tensor second = heads.narrow(-1, half, half).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  heads.narrow(-1, 0, half).copy_(first * cos - second * sin);
+  heads.narrow(-1, half, half).copy_(second * cos + first * sin);
+}
+
+// Attention to own rows and to shared ones as if it had been one. has_shared [num_queries, 1, 1]: where the latter is
+// not to be looked at.
+at::Tensor merged(const Attended& own, const Attended& shared, const at::Tensor& has_shared) {
+  const at::Tensor difference = (own.log_sum_exp - shared.log_sum_exp).transpose(0, 1).unsqueeze(-1);
+  const at::Tensor both =
+      own.rows.to(at::kFloat) * at::sigmoid(difference) + shared.rows.to(at::kFloat) * at::sigmoid(-difference);
+  return at::where(has_shared, both.to(own.rows.scalar_type()), own.rows);
+}
+
+}  // namespace
+
+// One step.
+class DeviceStepModel::Pass {
+ public:
+  Pass(const DeviceStepModel& model, const Step& step)
+      : m_(model),
+        config_(model.model_->config),
+        layout_(make_step_layout(step)),
+        device_(model.model_->options.device),
+        tiles_(make_varlen_plan(layout_.tiles, /*is_causal=*/true, device_)),
+        branches_(make_varlen_plan(layout_.branches, /*is_causal=*/true, device_)),
+        shared_(make_varlen_plan(layout_.shared, /*is_causal=*/false, device_)),
+        has_shared_(rows_with_keys(layout_.shared)) {
+    const at::TensorOptions options(device_);
+    const at::TensorOptions compute = options.dtype(model.model_->options.dtype);
+    const int64_t num_padded = rounded_up(layout_.num_rows(), model.block_rows_);
+    hidden_ = at::zeros({num_padded, config_.hidden_size}, options.dtype(at::kFloat));
+    qkv_ = at::zeros({num_padded, config_.query_size() + 2 * config_.key_value_size()}, compute);
+    attended_ = at::zeros({num_padded, config_.query_size()}, compute);
+    std::vector<int64_t> positions = layout_.positions;
+    positions.resize(num_padded);
+    const at::Tensor rows = on_device(positions, device_);
+    cos_ = model.cos_.index_select(0, rows).unsqueeze(1);
+    sin_ = model.sin_.index_select(0, rows).unsqueeze(1);
+  }
+
+  std::vector<float> run() {
+    const at::Tensor ids = on_device(layout_.input_ids, device_);
+    hidden_.narrow(0, 0, layout_.num_rows()).copy_(m_.model_->weights.embed_tokens.index_select(0, ids));
+    for (int64_t layer = 0; layer + 1 < config_.num_hidden_layers; ++layer) run_layer(layer);
+    return run_last_layer();
+  }
+
+ private:
+  void run_layer(int64_t layer) {
+    load_layer(layer);
+    for (int64_t block = 0; block < num_blocks(); ++block) project(block, 0);
+    extend_trunks(layer);
+    attend(layer);
+    for (int64_t block = 0; block < num_blocks(); ++block) finish(of_block(attended_, block), of_block(hidden_, block));
+  }
+
+  // Only the rows that answer need queries, attention and feed-forward; the others' keys and values are all.
+  std::vector<float> run_last_layer() {
+    const int64_t layer = config_.num_hidden_layers - 1;
+    load_layer(layer);
+    for (int64_t block = 0; block < num_blocks(); ++block) project(block, config_.query_size());
+    extend_trunks(layer);
+    const auto num_answers = std::ssize(layout_.answer_rows);
+    if (num_answers == 0) return {};
+
+    const int64_t num_padded = rounded_up(num_answers, kAnswerBlockRows);
+    std::vector<int64_t> padded_rows = layout_.answer_rows;
+    padded_rows.resize(num_padded);  // row 0 is as good as any
+    const at::Tensor rows = on_device(padded_rows, device_);
+    const at::Tensor hidden = hidden_.index_select(0, rows);
+    const at::Tensor cos = cos_.index_select(0, rows), sin = sin_.index_select(0, rows);
+    const at::Tensor queries = at::empty({num_padded, config_.query_size()}, qkv_.options());
+    const Linear query = weights_.qkv_proj.outputs(0, config_.query_size());
+    for (int64_t begin = 0; begin < num_padded; begin += kAnswerBlockRows) {
+      const at::Tensor out = queries.narrow(0, begin, kAnswerBlockRows);
+      apply(query, normed(hidden.narrow(0, begin, kAnswerBlockRows), weights_.input_layernorm), out);
+      turn_heads(out, weights_.q_norm, cos.narrow(0, begin, kAnswerBlockRows), sin.narrow(0, begin, kAnswerBlockRows));
+    }
+    const at::Tensor attended = at::zeros_like(queries);
+    const auto single = [&](std::vector<KeySpan> spans) {  // the last query of each
+      for (size_t i = 0; i < spans.size(); ++i) {
+        spans[i].begin = static_cast<int64_t>(i);
+        spans[i].end = spans[i].begin + 1;
+      }
+      return spans;
+    };
+    attend_branches(layer, queries.narrow(0, 0, num_answers),
+                    make_varlen_plan(single(layout_.branches), /*is_causal=*/false, device_),
+                    make_varlen_plan(single(layout_.shared), /*is_causal=*/false, device_),
+                    rows_with_keys(single(layout_.shared)), attended.narrow(0, 0, num_answers));
+    const at::Tensor log_odds = at::empty({num_padded}, hidden.options());
+    for (int64_t begin = 0; begin < num_padded; begin += kAnswerBlockRows) {
+      const at::Tensor block = hidden.narrow(0, begin, kAnswerBlockRows);
+      finish(attended.narrow(0, begin, kAnswerBlockRows), block);
+      const at::Tensor products = norm(block, m_.norm_, config_.rms_norm_eps) * m_.label_difference_;
+      log_odds.narrow(0, begin, kAnswerBlockRows).copy_(products.sum(-1));
+    }
+    const at::Tensor answers = log_odds.narrow(0, 0, num_answers).to(at::kCPU);
+    return {answers.const_data_ptr<float>(), answers.const_data_ptr<float>() + num_answers};
+  }
+
+  // --- Parts of a layer ---
+
+  void load_layer(int64_t layer) {
+    weights_ = {};  // give back first: a converted layer of a large model is large
+    weights_ = m_.model_->weights.layer(layer);
+  }
+
+  at::Tensor normed(const at::Tensor& hidden, const at::Tensor& weight) const {
+    return norm(hidden, weight, config_.rms_norm_eps).to(qkv_.scalar_type());
+  }
+
+  // Normalised, where the family does that, and turned. rows [num_rows, num_heads * head_dim], changed in place.
+  void turn_heads(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& cos,
+                  const at::Tensor& sin) const {
+    const at::Tensor heads = rows.unflatten(-1, {-1, config_.head_dim});
+    if (weight.defined()) heads.copy_(norm(heads.to(at::kFloat).contiguous(), weight, config_.rms_norm_eps));
+    rotate(heads, cos, sin);
+  }
+
+  // Queries, keys and values of a block, from the output `first_output` on: 0, or query_size() for no queries.
+  void project(int64_t block, int64_t first_output) const {
+    const at::Tensor rows = of_block(qkv_, block);
+    const int64_t query_size = config_.query_size(), key_value_size = config_.key_value_size();
+    const int64_t num_outputs = query_size + 2 * key_value_size - first_output;
+    apply(weights_.qkv_proj.outputs(first_output, num_outputs),
+          normed(of_block(hidden_, block), weights_.input_layernorm), rows.narrow(1, first_output, num_outputs));
+    const at::Tensor cos = of_block(cos_, block), sin = of_block(sin_, block);
+    if (first_output == 0) turn_heads(rows.narrow(1, 0, query_size), weights_.q_norm, cos, sin);
+    turn_heads(rows.narrow(1, query_size, key_value_size), weights_.k_norm, cos, sin);
+  }
+
+  void extend_trunks(int64_t layer) const {
+    for (const auto& [trunk, row, trunk_row, num_rows] : layout_.extensions) {
+      trunk->keys(layer).narrow(0, trunk_row, num_rows).copy_(keys().narrow(0, row, num_rows));
+      trunk->values(layer).narrow(0, trunk_row, num_rows).copy_(values().narrow(0, row, num_rows));
+    }
+  }
+
+  void attend(int64_t layer) const {
+    const at::Tensor queries = qkv_.narrow(1, 0, config_.query_size());
+    const int64_t num_trunk_rows = layout_.num_trunk_rows, num_branch_rows = layout_.num_rows() - num_trunk_rows;
+    if (num_trunk_rows > 0) {
+      const Attended tiles = m_.attention_->attend(by_heads(queries.narrow(0, 0, num_trunk_rows)),
+                                                   by_heads(trunk_rows(layer, &TrunkCache::keys)),
+                                                   by_heads(trunk_rows(layer, &TrunkCache::values)), tiles_);
+      attended_.narrow(0, 0, num_trunk_rows).copy_(tiles.rows.flatten(1));
+    }
+    if (num_branch_rows > 0) {
+      attend_branches(layer, queries.narrow(0, num_trunk_rows, num_branch_rows), branches_, shared_, has_shared_,
+                      attended_.narrow(0, num_trunk_rows, num_branch_rows));
+    }
+  }
+
+  // queries and out [num_queries, query_size]
+  void attend_branches(int64_t layer, const at::Tensor& queries, const VarlenPlan& own, const VarlenPlan& shared,
+                       const at::Tensor& has_shared, at::Tensor out) const {
+    const int64_t num_branch_rows = layout_.num_rows() - layout_.num_trunk_rows;
+    const auto branch_rows = [&](const at::Tensor& rows) {
+      return by_heads(rows.narrow(0, layout_.num_trunk_rows, num_branch_rows));
+    };
+    const Attended to_own = m_.attention_->attend(by_heads(queries), branch_rows(keys()), branch_rows(values()), own);
+    if (shared.max_num_keys == 0) {
+      out.copy_(to_own.rows.flatten(1));
+      return;
+    }
+    const Attended to_shared = m_.attention_->attend(by_heads(queries), by_heads(trunk_rows(layer, &TrunkCache::keys)),
+                                                     by_heads(trunk_rows(layer, &TrunkCache::values)), shared);
+    out.copy_(merged(to_own, to_shared, has_shared).flatten(1));
+  }
+
+  // From attention to the end of the layer: hidden += o_proj(attended); hidden += mlp(norm(hidden)).
+  void finish(const at::Tensor& attended, at::Tensor hidden) const {
+    const at::Tensor output = at::empty({hidden.size(0), config_.hidden_size}, qkv_.options());
+    apply(weights_.o_proj, attended, output);
+    hidden.add_(output);
+    const at::Tensor gate_up = at::empty({hidden.size(0), 2 * config_.intermediate_size}, qkv_.options());
+    apply(weights_.gate_up_proj, normed(hidden, weights_.post_attention_layernorm), gate_up);
+    const at::Tensor gate = gate_up.narrow(1, 0, config_.intermediate_size);
+    const at::Tensor up = gate_up.narrow(1, config_.intermediate_size, config_.intermediate_size);
+    apply(weights_.down_proj, at::silu(gate) * up, output);
+    hidden.add_(output);
+  }
+
+  // --- Places ---
+
+  [[nodiscard]] int64_t num_blocks() const { return hidden_.size(0) / m_.block_rows_; }
+  [[nodiscard]] at::Tensor of_block(const at::Tensor& rows, int64_t block) const {
+    return rows.narrow(0, block * m_.block_rows_, m_.block_rows_);
+  }
+  [[nodiscard]] at::Tensor keys() const { return qkv_.narrow(1, config_.query_size(), config_.key_value_size()); }
+  [[nodiscard]] at::Tensor values() const {
+    return qkv_.narrow(1, config_.query_size() + config_.key_value_size(), config_.key_value_size());
+  }
+  [[nodiscard]] at::Tensor by_heads(const at::Tensor& rows) const { return rows.unflatten(-1, {-1, config_.head_dim}); }
+
+  // Keys or values of all trunks of the step, one behind another.
+  at::Tensor trunk_rows(int64_t layer, const at::Tensor& (TrunkCache::*part)(int64_t) const) const {
+    std::vector<at::Tensor> parts;
+    for (const auto& trunk : layout_.trunks) parts.push_back(((*trunk).*part)(layer));
+    return parts.size() == 1 ? parts[0] : at::cat(parts);
+  }
+
+  // Of every query [num_queries, 1, 1]: whether it has any key.
+  at::Tensor rows_with_keys(const std::vector<KeySpan>& spans) const {
+    std::vector<uint8_t> has_keys;
+    for (const KeySpan& span : spans) has_keys.insert(has_keys.end(), span.end - span.begin, span.num_keys > 0 ? 1 : 0);
+    return on_device(has_keys, device_).to(at::kBool).view({-1, 1, 1});
+  }
+
+  const DeviceStepModel& m_;
+  const ModelConfig& config_;
+  StepLayout layout_;
+  at::Device device_;
+  VarlenPlan tiles_, branches_, shared_;
+  at::Tensor has_shared_;  // of the branches' rows
+  // Of the step's rows as the layout orders them, padded to whole blocks:
+  at::Tensor hidden_;     // float32 [.., hidden_size]
+  at::Tensor qkv_;        // [.., query_size + 2 key_value_size]
+  at::Tensor attended_;   // [.., query_size]
+  at::Tensor cos_, sin_;  // float32 [.., 1, head_dim / 2]
+  LayerWeights weights_;  // of the layer at work
+};
+
+DeviceStepModel::DeviceStepModel(std::shared_ptr<const LoadedModel> model, int64_t block_rows)
+    : model_(std::move(model)),
+      block_rows_(block_rows),
+      rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)),
+      attention_(make_varlen_attention(model_->options.device, model_->options.dtype)) {
+  const c10::InferenceMode no_autograd;
+  norm_ = model_->weights.norm.to(model_->options.device);
+  label_difference_ = model_->weights.label_difference.to(model_->options.device);
+}
+
+DeviceStepModel::~DeviceStepModel() = default;
+
+std::shared_ptr<TrunkCache> DeviceStepModel::make_trunk(int64_t num_rows) const {
+  return with_torch_errors("keys and values of a document", [&] {
+    const c10::InferenceMode no_autograd;
+    return std::make_shared<TrunkCache>(model_->config, num_rows,
+                                        at::TensorOptions(model_->options.device).dtype(model_->options.dtype));
+  });
+}
+
+void DeviceStepModel::reserve_positions(int64_t num_positions) {
+  if (cos_.defined() && cos_.size(0) >= num_positions) return;
+  constexpr int64_t kMoreAtATime = 4096;
+  const int64_t half = model_->config.head_dim / 2;
+  rotary_.reserve(rounded_up(num_positions, kMoreAtATime));
+  cos_ = on_device(rotary_.cos(), model_->options.device).view({-1, half});
+  sin_ = on_device(rotary_.sin(), model_->options.device).view({-1, half});
+}
+
+std::vector<float> DeviceStepModel::run(const Step& step) {
+  return with_torch_errors("forward pass", [&] {
+    const c10::InferenceMode no_autograd;
+    reserve_positions(std::max<int64_t>(1, step.num_positions()));
+    return Pass(*this, step).run();
+  });
+}
+
+int64_t bytes_per_row(const ModelConfig& config, at::ScalarType dtype) {
+  const auto element = static_cast<int64_t>(c10::elementSize(dtype));
+  constexpr int64_t kFloat = 4;
+  const int64_t activations = kFloat * (config.hidden_size + config.head_dim) +
+                              element * (2 * config.query_size() + 2 * config.key_value_size());
+  // Queries, results and their merging, in float32 at most; keys and values of one layer side by side.
+  const int64_t attention = kFloat * 4 * config.query_size() + element * 2 * config.key_value_size();
+  const int64_t cache = element * 2 * config.key_value_size() * config.num_hidden_layers;
+  return activations + attention + cache;
+}
+
+}  // namespace prm_score

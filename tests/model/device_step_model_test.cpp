@@ -1,0 +1,79 @@
+// The engine for GPUs, run on the CPU: all of it but the GPU's kernels.
+#include "prm_score/model/device_step_model.h"
+
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "prm_score/model/cpu_step_model.h"
+#include "prm_score/score/engine.h"
+#include "prm_score/score/self_check.h"
+
+namespace prm_score {
+namespace {
+
+using LogOdds = std::vector<std::vector<std::optional<float>>>;
+
+struct Case {
+  const char* checkpoint;
+  at::ScalarType dtype;
+};
+
+class DeviceStepModelTest : public ::testing::TestWithParam<Case> {
+ protected:
+  [[nodiscard]] static std::shared_ptr<const LoadedModel> model() {
+    return load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / "golden" / "checkpoints" / GetParam().checkpoint,
+                      {.dtype = GetParam().dtype, .label_a_id = 32, .label_b_id = 33});
+  }
+};
+
+LogOdds judge(Engine& engine, const std::vector<ScorePlan>& plans) {
+  LogOdds result(plans.size());
+  for (size_t i = 0; i < plans.size(); ++i) {
+    int64_t num_chunks = 0;
+    for (const TrunkPlan& trunk : plans[i].trunks) num_chunks += std::ssize(trunk.branches);
+    engine.add(static_cast<int64_t>(i), plans[i], num_chunks);
+  }
+  while (engine.num_rows_waiting() > 0) {
+    for (JudgedPlan& judged : engine.run_step()) result[judged.ticket] = std::move(judged.log_odds);
+  }
+  return result;
+}
+
+TEST_P(DeviceStepModelTest, AgreesWithEachPromptOnItsOwn) {
+  const auto judge_model = model();
+  for (const int64_t max_batch_tokens : {64, 300, 100'000}) {
+    SharedPrefixEngine engine(std::make_unique<DeviceStepModel>(judge_model, /*block_rows=*/128), max_batch_tokens);
+    EXPECT_NO_THROW(self_check(engine, judge_model));
+  }
+}
+
+// Float32 alone: a bit that differs early on moves bfloat16 further than this.
+TEST_P(DeviceStepModelTest, AgreesWithTheCpusOwnEngine) {
+  if (GetParam().dtype != at::kFloat) GTEST_SKIP();
+  const auto judge_model = model();
+  const auto plans = self_check_plans(judge_model->config.vocab_size, judge_model->config.max_positions());
+  SharedPrefixEngine device(std::make_unique<DeviceStepModel>(judge_model, 256), 1000);
+  SharedPrefixEngine cpu(std::make_unique<CpuStepModel>(judge_model), 1000);
+  const LogOdds found = judge(device, plans), expected = judge(cpu, plans);
+  for (size_t i = 0; i < plans.size(); ++i) {
+    ASSERT_EQ(found[i].size(), expected[i].size());
+    for (size_t chunk = 0; chunk < found[i].size(); ++chunk) {
+      EXPECT_NEAR(*found[i][chunk], *expected[i][chunk], 2e-5 * std::max(1.0F, std::abs(*expected[i][chunk])));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Checkpoints, DeviceStepModelTest,
+                         ::testing::Values(Case{"qwen2-odd-sizes", at::kFloat}, Case{"qwen2-odd-sizes", at::kBFloat16},
+                                           Case{"qwen3", at::kFloat}, Case{"llama-biased", at::kFloat},
+                                           Case{"llama3", at::kFloat}),
+                         [](const auto& info) {
+                           std::string name = std::string(info.param.checkpoint) +
+                                              (info.param.dtype == at::kFloat ? "_float32" : "_bfloat16");
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace prm_score
