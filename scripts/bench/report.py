@@ -166,6 +166,15 @@ def ceiling_table(results: Json) -> str:
     return markdown_table(header, rows)
 
 
+def profile_table(checkpoint: Json) -> str:
+    found = checkpoint["profile"]
+    head = f"**{checkpoint['name']}: {found['set']}**, model loading included."
+    if found["reason"] is not None:
+        return f"{head} Not measured: {found['reason']}."
+    rows = [(f"`{place['symbol']}`", place["library"], f"{place['share']:.1%}") for place in found["places"]]
+    return head + "\n\n" + markdown_table(["", "library", "share of samples"], rows)
+
+
 def full_report(results: Json, plot: str | None) -> str:
     parts = [
         "# Speed",
@@ -175,6 +184,9 @@ def full_report(results: Json, plot: str | None) -> str:
         "## Matrix products",
         ceiling_table(results),
         "Attention is not counted, and of the last layer only what is needed.",
+        "## Where the time goes",
+        "What `perf` sees of prm-score, all threads together.",
+        *(profile_table(checkpoint) for checkpoint in results["checkpoints"] if "profile" in checkpoint),
     ]
     return "\n\n".join(parts) + "\n"
 

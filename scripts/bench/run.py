@@ -16,6 +16,7 @@ from bench.errors import BenchError, RivalError
 from bench.lanes import Lane, Opener, Workload, group_by_memory, make_lane, run_tool
 from bench.make_checkpoint import SHAPES
 from bench.participants import Checkpoint, Input, Machine, start_up
+from bench.profile import profile
 from bench.program import REPOSITORY, label_ids_of, plan_of, version_of, write_prompts
 from bench.prompts import longest, read_prompts
 from bench.rivals import PRM_SCORE, RivalName
@@ -171,7 +172,17 @@ class Run:
         for group in self._groups(shape.num_parameters):
             self._measure_group(found, opener, group, work)
             self._add_ceilings(found, opener.checkpoint.folder)
+        found["profile"] = self._profile(opener, work.sets)
         return found
+
+    def _profile(self, opener: Opener, sets: Sequence[Workload]) -> Json:
+        """Of the second set: large enough for its own time to show, small enough to wait for."""
+        if not sets:
+            return {"set": None, "reason": "no set of documents", "places": []}
+        chosen, dtype = sets[min(1, len(sets) - 1)], self._settings.dtype
+        folder, documents = opener.checkpoint.folder, chosen.input.documents
+        found = profile(opener.program, folder, documents, dtype, self._machine, self._settings.work)
+        return {"set": chosen.name, **found}
 
     def _groups(self, num_parameters: int) -> list[list[Lane]]:
         budget = MEMORY_SHARE * machine_facts.available_bytes()

@@ -4,7 +4,6 @@
 
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/allclose.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
@@ -83,22 +82,6 @@ TEST(VarlenPlanTest, IsWhatFlashAttentionAsksFor) {
   EXPECT_EQ(numbers(plan.query_begins), (std::vector<int32_t>{0, 3, 4, 9, 11}));
   EXPECT_EQ(numbers(plan.first_keys), (std::vector<int32_t>{4, 4, 0, 4, 4}));
   EXPECT_EQ(numbers(plan.num_keys), (std::vector<int32_t>{9, 2, 20, 9}));
-}
-
-// Where there is a GPU: the kernel does what the plain products do.
-TEST(FlashAttentionTest, DoesTheSameOnAGpu) {
-  if (!at::globalContext().hasCUDA()) GTEST_SKIP() << "no GPU";
-  at::manual_seed(4);
-  const at::TensorOptions options = at::TensorOptions(at::kCUDA).dtype(at::kBFloat16);
-  const at::Tensor query = at::randn({11, kHeads, 64}).to(options), key = at::randn({20, kKeyHeads, 64}).to(options),
-                   value = at::randn({20, kKeyHeads, 64}).to(options);
-  for (const bool is_causal : {false, true}) {
-    const VarlenPlan plan = make_varlen_plan(kSpans, is_causal, at::kCUDA);
-    const Attended flash = FlashAttention().attend(query, key, value, plan);
-    const Attended plain = SpanwiseAttention().attend(query, key, value, plan);
-    EXPECT_TRUE(at::allclose(flash.log_sum_exp, plain.log_sum_exp, 1e-2, 1e-2));
-    EXPECT_TRUE(at::allclose(flash.rows.to(at::kFloat), plain.rows.to(at::kFloat), 2e-2, 2e-2));
-  }
 }
 
 }  // namespace

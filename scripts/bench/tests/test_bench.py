@@ -17,13 +17,13 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from bench import documents, prefixes, ratios, report, rounds, safetensors_file, work  # noqa: E402
+from bench import documents, prefixes, profile, ratios, report, rounds, safetensors_file, work  # noqa: E402
 from bench.child import Child  # noqa: E402
 from bench.documents import DocumentSet  # noqa: E402
 from bench.errors import BenchError, RivalError  # noqa: E402
 from bench.lanes import Lane, Workload, group_by_memory, make_lane  # noqa: E402
 from bench.make_checkpoint import SHAPES, tensors_of  # noqa: E402
-from bench.participants import Input, Scored  # noqa: E402
+from bench.participants import Input, Machine, Scored  # noqa: E402
 from bench.prompts import read_prompts  # noqa: E402
 from bench.rivals import DEFAULT_RIVALS, KINDS, RivalName, parse_rivals  # noqa: E402
 
@@ -383,6 +383,7 @@ def test_safetensors_round_trip(tmp_path: Path) -> None:
 def tiny_checkpoint(folder: Path) -> work.ModelShape:
     """Written without torch; sizes that Q8_0's blocks of 32 fit into."""
     import numpy
+
     from bench.make_checkpoint import config_of
 
     shape = work.ModelShape(64, 96, 2, 4, 2, 50, True)
@@ -401,6 +402,7 @@ def tiny_checkpoint(folder: Path) -> work.ModelShape:
 def test_gguf_round_trip(tmp_path: Path, kind: str, tolerance: float) -> None:
     gguf = pytest.importorskip("gguf")
     import numpy
+
     from bench.gguf_converter import convert, gguf_name
 
     shape = tiny_checkpoint(tmp_path)
@@ -461,3 +463,42 @@ def test_a_header_is_aligned(tmp_path: Path) -> None:
     safetensors_file.write_safetensors(path, "F32", [safetensors_file.TensorInfo("a", (1,))], lambda _: b"\0" * 4)
     (length,) = struct.unpack("<Q", path.read_bytes()[:8])
     assert length % 8 == 0
+
+
+PERF_REPORT = """
+# Total Lost Samples: 0
+#
+# Overhead  Shared Object      Symbol
+    70.25%  libtorch_cpu.so    [.] mkl_blas_avx512_sgemm_kernel
+    10.50%  prm-score          [.] void prm_score::(anonymous namespace)::attend<float, 2>(prm_score::Queries const&)
+     4.00%  prm-score          [.] prm_score::(anonymous namespace)::attend<c10::BFloat16>(int)
+     3.25%  [kernel.kallsyms]  [k] clear_page_erms
+"""
+
+
+def test_places_of_a_profile() -> None:
+    places = profile.parse_report(PERF_REPORT)
+    assert places == [
+        {"share": 0.7025, "library": "libtorch_cpu.so", "symbol": "mkl_blas_avx512_sgemm_kernel"},
+        {"share": 0.145, "library": "prm-score", "symbol": "attend"},
+        {"share": 0.0325, "library": "[kernel.kallsyms]", "symbol": "clear_page_erms"},
+    ]
+
+
+def test_profile_in_the_report() -> None:
+    found = results()
+    found["checkpoints"][0]["profile"] = {"set": "a set", "reason": None, "places": profile.parse_report(PERF_REPORT)}
+    assert "| `attend` | prm-score | 14.5% |" in report.full_report(found, None)
+    found["checkpoints"][0]["profile"] = {"set": "a set", "reason": "perf is not installed", "places": []}
+    assert "a set**, model loading included. Not measured: perf is not installed." in report.full_report(found, None)
+
+
+def test_a_profile_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    perf = tmp_path / "perf"
+    perf.write_text("#!/bin/sh\necho first >&2\necho no permission >&2\nexit 255\n")
+    perf.chmod(0o755)
+    arguments = (tmp_path / "prm-score", tmp_path, tmp_path / "docs.jsonl", "float32", Machine("cpu", 1), tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert profile.profile(*arguments) == {"reason": "perf: no permission", "places": []}
+    perf.unlink()
+    assert profile.profile(*arguments)["reason"].startswith("perf is not installed")
