@@ -1,17 +1,20 @@
-"""Checkpoints of judges: a causal language model whose head keeps the rows of the two letters."""
+"""Checkpoints: base models, and judges, causal language models whose head keeps the rows of the two letters."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from errors import InputError
-from prompt import CHOSEN, REJECTED
+from prompt import CHOSEN, REJECTED, encode
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from tree import ATTENTION_NAME
+from writing import writing
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
 
@@ -24,27 +27,42 @@ def copy_tokenizer(source: Path, out: Path) -> None:
                 shutil.copyfile(source / name, out / name)
 
 
+def open_tokenizer(folder: Path) -> Tokenizer:
+    """Of a checkpoint's or a tokenizer's folder. Throws InputError."""
+    path = folder / "tokenizer.json"
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the only type that the library throws
+        raise InputError(f"{path}: expected a tokenizer: {error}") from error
+
+
 def letter_ids(checkpoint: Path) -> tuple[int, int]:
     """Ids of A and B. Throws InputError if the tokenizer has no single token for one of them."""
-    path = checkpoint / "tokenizer.json"
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:
-        raise InputError(f"{path}: {error}") from error
+    tokenizer = open_tokenizer(checkpoint)
     ids = []
     for letter in (CHOSEN, REJECTED):
-        found = tokenizer.encode(letter, add_special_tokens=False).ids
+        found = encode(tokenizer, letter)
         if len(found) != 1:
             tokens = [tokenizer.id_to_token(i) for i in found]
+            path = checkpoint / "tokenizer.json"
             raise InputError(f"{path}: expected a single token for the letter {letter}, found {tokens}")
         ids.append(found[0])
     return ids[0], ids[1]
 
 
+def open_model(checkpoint: Path, **options: Any) -> PreTrainedModel:
+    """In float32, with `options` of transformers. Throws InputError."""
+    if not (checkpoint / "config.json").is_file():  # transformers would look for a folder's name on the hub
+        raise InputError(f"{checkpoint}: expected a checkpoint, found no config.json in it")
+    try:
+        return AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32, **options)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"{checkpoint}: expected a checkpoint that transformers can load: {error}") from error
+
+
 def open_judge(checkpoint: Path, letters: tuple[int, int], shared_context: bool = True) -> PreTrainedModel:
     """A base model, or a judge to train on, in float32, with an untied head that is zero but for the letters' rows."""
-    options = {"attn_implementation": ATTENTION_NAME} if shared_context else {}
-    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32, **options)
+    model = open_model(checkpoint, **({"attn_implementation": ATTENTION_NAME} if shared_context else {}))
     keep_letters(model, letters)
     return model
 
@@ -64,23 +82,33 @@ def keep_letters(model: PreTrainedModel, letters: tuple[int, int]) -> None:
     head.weight = torch.nn.Parameter(rows)
 
 
+def save_model(
+    model: PreTrainedModel, tokenizer: Path, out: Path, weights: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Writes a Hugging Face folder: config.json, safetensors of `weights` (default: the model's own), and the
+    tokenizer's files from the folder `tokenizer`. Throws InputError."""
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        model.save_pretrained(out, state_dict=weights)
+        for path in out.glob("*.safetensors"):
+            path.chmod(0o644)  # as the other files; the writer keeps it private
+        copy_tokenizer(tokenizer, out)
+
+
 def save_judge(
     model: PreTrainedModel, letters: tuple[int, int], tokenizer: Path, out: Path, dtype: torch.dtype
 ) -> None:
-    """Writes a Hugging Face folder: config.json, safetensors in `dtype`, and the tokenizer's files from `tokenizer`."""
+    """As save_model, in `dtype`, with a head that holds the letters' rows alone. Throws InputError."""
     weights = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
     head_name = next(n for n, p in model.named_parameters() if p is model.get_output_embeddings().weight)
     head = torch.zeros_like(weights[head_name])
     for letter in letters:
         head[letter] = weights[head_name][letter]
     weights[head_name] = head
-    out.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(out, state_dict=weights)
-    for path in out.glob("*.safetensors"):
-        path.chmod(0o644)  # as the other files; the writer keeps it private
-    config_path = out / "config.json"
-    config = json.loads(config_path.read_text(encoding="utf-8"))
-    config |= {"dtype": str(dtype).removeprefix("torch."), "tie_word_embeddings": False, "use_cache": True}
-    config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    (out / "generation_config.json").unlink(missing_ok=True)
-    copy_tokenizer(tokenizer, out)
+    save_model(model, tokenizer, out, weights)
+    with writing(out):
+        config_path = out / "config.json"
+        config = json.loads(config_path.read_text(encoding="utf-8"))
+        config |= {"dtype": str(dtype).removeprefix("torch."), "tie_word_embeddings": False, "use_cache": True}
+        config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (out / "generation_config.json").unlink(missing_ok=True)

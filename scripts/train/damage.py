@@ -20,6 +20,8 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from versions import Range, merged
+
 SENTENCE_START = re.compile(r"(?:(?<=[.!?;:])|(?<=[.!?][\"')”’]))\s+(?=[\"'“‘(]?[A-Z])|\n{2,}|\n(?=- )")
 MARGIN = 40
 """A change is felt around its place: this many characters before and after it count as made worse, too."""
@@ -27,8 +29,6 @@ MARGIN = 40
 _WORDS = re.compile(r"\S+")
 _MAX_NOISE = 0.2
 _MAX_DELETED = 0.6
-
-Range = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,8 @@ class _Writer:
 
     def finish(self, margin: int = MARGIN) -> Damaged:
         text = "".join(self._parts)
-        merged: list[Range] = []
-        for begin, end in self._changed:
-            begin, end = max(0, begin - margin), min(len(text), end + margin)
-            if merged and begin <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-            elif begin < end:
-                merged.append((begin, end))
-        return Damaged(text, tuple(merged))
+        felt = [(max(0, begin - margin), min(len(text), end + margin)) for begin, end in self._changed]
+        return Damaged(text, merged(felt))
 
 
 def split_sentences(text: str) -> tuple[list[str], list[str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +35,16 @@ class Excerpt:
 
 def read_documents(paths: Iterable[Path], text_field: str = "text", id_field: str = "id") -> list[Document]:
     """All documents, in order. A folder gives its *.txt files, by name; a *.txt file is one document; any other file is
-    JSON lines with a text field. Throws InputError."""
+    JSON lines with a text field. Throws InputError.
+
+    Texts come in Unicode's form NFC, as most tokenizers see them: code points counted in what `prm-score prompts` shows
+    are those of the text.
+    """
     documents: list[Document] = []
     seen: dict[str, str] = {}
     for path in paths:
         for document, place in _read(path, text_field, id_field):
+            _check_unicode(document, place)
             if document.id in seen:
                 raise InputError(f"{place}: id {document.id!r} stands at {seen[document.id]}, too; ids must be unique")
             seen[document.id] = place
@@ -45,6 +52,19 @@ def read_documents(paths: Iterable[Path], text_field: str = "text", id_field: st
     if not documents:
         raise InputError(f"{', '.join(map(str, paths))}: expected at least one document with text, found none")
     return documents
+
+
+def _check_unicode(document: Document, place: str) -> None:
+    """Half of a character, from an escape in JSON or a file's name, can be written to no file."""
+    for what, value in (("id", document.id), ("source", document.source), ("text", document.text)):
+        if found := _SURROGATE.search(value):
+            raise InputError(
+                f"{place}: {what}: expected Unicode text, found the lone surrogate U+{ord(found.group()):04X} "
+                f"at character {found.start()}"
+            )
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _read(path: Path, text_field: str, id_field: str) -> Iterator[tuple[Document, str]]:
@@ -63,9 +83,13 @@ def _read(path: Path, text_field: str, id_field: str) -> Iterator[tuple[Document
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return _normalized(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _normalized(text: str) -> str:
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def _read_lines(path: Path, text_field: str, id_field: str) -> Iterator[tuple[Document, str]]:
@@ -83,12 +107,13 @@ def _document_of(line: str, place: str, default_id: str, default_source: str, fi
     text_field, id_field = fields
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: not JSON: {error}") from error
     text = record.get(text_field) if isinstance(record, dict) else None
     if not isinstance(text, str):
         raise InputError(f'{place}: expected an object with a string in "{text_field}", found {line.strip()[:60]!r}')
-    return Document(str(record.get(id_field, default_id)), str(record.get("source", default_source)), text.strip())
+    name, source = str(record.get(id_field, default_id)), str(record.get("source", default_source))
+    return Document(name, source, _normalized(text))
 
 
 @dataclass(frozen=True)
@@ -106,18 +131,24 @@ def pick_excerpts(
 ) -> list[Excerpt]:
     """`count` excerpts in random order (None: one from the beginning of each document, in order).
 
-    The places where excerpts begin lie apart by the length of one, so that short excerpts do not overlap; where
-    documents are few, count is the number that there are places for.
+    The places where excerpts are looked for lie apart by the length of one, and each begins at the next sentence before
+    the following place, so that short excerpts hardly overlap. Where documents are few, count is the number that there
+    are places for.
     """
     rng = random.Random(f"{seed}/excerpts")
+    step = int(lengths.max_chunks * chars_per_chunk)
     if count is None:
         places = [(document, 0) for document in documents]
     else:
-        step = int(lengths.max_chunks * chars_per_chunk)
         places = [(d, begin) for d in documents for begin in range(0, max(1, len(d.text) - step // 4), step)]
         rng.shuffle(places)
         places = places[:count]
-    return [_excerpt(document, begin, _draw_length(rng, lengths)) for document, begin in places]
+    excerpts = [_excerpt(document, begin, step, _draw_length(rng, lengths)) for document, begin in places]
+    # Two of one document could begin at the same sentence; another document's id could look like an excerpt's.
+    unique: dict[str, Excerpt] = {}
+    for excerpt in excerpts:
+        unique.setdefault(excerpt.id, excerpt)
+    return list(unique.values())
 
 
 def _draw_length(rng: random.Random, lengths: ExcerptLengths) -> int:
@@ -130,8 +161,9 @@ _MOST_CHARS_PER_CHUNK = 8 * 64
 """More than ordinary text has, so that an excerpt rarely ends before its chunks do."""
 
 
-def _excerpt(document: Document, begin: int, max_chunks: int) -> Excerpt:
-    if begin > 0 and (match := SENTENCE_START.search(document.text, begin)):
+def _excerpt(document: Document, begin: int, step: int, max_chunks: int) -> Excerpt:
+    """At the first sentence between `begin` and the next place, `step` further on; at `begin` if none starts there."""
+    if begin > 0 and (match := SENTENCE_START.search(document.text, begin, begin + step)):
         begin = match.end()
     text = document.text[begin : begin + max_chunks * _MOST_CHARS_PER_CHUNK]
     name = document.id if begin == 0 else f"{document.id}@{begin}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,38 +44,34 @@ def write_examples(program: Path, model: Path, versions: Path, examples: Path, w
     """Labels the chunks of all versions; the file appears under its name when it is whole. Counts them by kind."""
     counts: Counter[str] = Counter()
     partial = examples.with_name(examples.name + ".partial")
-    pending: dict[int, Version] = {}
+    pending: deque[tuple[int, Version]] = deque()  # filled by the thread that feeds the program
 
     def texts() -> Iterator[str]:
         for number, version in enumerate(read_versions(versions)):
-            pending[number] = version
+            pending.append((number, version))
             yield version.text
 
-    with partial.open("w", encoding="utf-8") as out:
-        current: tuple[int, list[ChunkPrompt]] = (-1, [])
-        for chunk in chunk_prompts(program, model, texts()):
-            if chunk.line != current[0]:
-                _write_version(out, pending, current, counts, with_text)
-                current = (chunk.line, [])
-            current[1].append(chunk)
-        _write_version(out, pending, current, counts, with_text)
-    os.replace(partial, examples)
+    try:
+        with partial.open("w", encoding="utf-8") as out:
+            for line, chunks in groupby(chunk_prompts(program, model, texts()), key=lambda chunk: chunk.line):
+                _write_version(out, _take(pending, line), list(chunks), counts, with_text)
+        os.replace(partial, examples)
+    finally:
+        partial.unlink(missing_ok=True)  # of a full disk, say
     return counts
 
 
+def _take(pending: deque[tuple[int, Version]], line: int) -> Version:
+    """The version with this number; those before it had no token, and so no prompt."""
+    while True:
+        number, version = pending.popleft()
+        if number == line:
+            return version
+
+
 def _write_version(
-    out: IO[str],
-    pending: dict[int, Version],
-    current: tuple[int, list[ChunkPrompt]],
-    counts: Counter[str],
-    with_text: bool,
+    out: IO[str], version: Version, chunks: Sequence[ChunkPrompt], counts: Counter[str], with_text: bool
 ) -> None:
-    line, chunks = current
-    if line < 0:
-        return
-    version = pending.pop(line)
-    for number in [n for n in pending if n < line]:  # a text without a token
-        del pending[number]
     for chunk in chunks:
         if version.scope == CHUNK and chunk.chunk != _first_rejected_chunk(version, chunks):
             continue

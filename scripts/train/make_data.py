@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import os
 import sys
 from collections import defaultdict
@@ -30,18 +29,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from damage import CORRUPTIONS
-from documents import Document, Excerpt, ExcerptLengths, pick_excerpts, read_documents
+from data_options import parse_arguments, settings_of
+from documents import Document, Excerpt, pick_excerpts, read_documents
 from errors import InputError
 from example_writer import write_examples
 from program import ProgramError, find_program
 from prompt import CHUNK_SIZE
 from prompts_process import chunk_prompts
 from sampling import Sampler, SamplingError, open_sampler
+from scorer_process import sha256_of
 from translate import TranslationError, Translator, open_translator
 from version_maker import Maker
-from version_plans import Planner, Settings, Work
-from versions import REAL, SAMPLED, TRANSLATION, version_of
+from version_plans import Planner, Work
+from versions import REAL, SAMPLED, version_of
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model")
+"""As prm-score looks for them."""
 
 
 def finished_documents(versions: Path) -> set[str]:
@@ -74,181 +77,59 @@ def chunk_borders(program: Path, model: Path, excerpts: Sequence[Excerpt]) -> It
         yield replace(excerpt, text=excerpt.text[: found[-1]]), found
 
 
-def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("documents", type=Path, nargs="+", help="JSON lines with a text field, *.txt files, or folders of them")
-    add(
-        "--model",
-        type=Path,
-        required=True,
-        help="checkpoint to train, or judge to evaluate: its tokenizer makes the prompts",
-    )
-    add("--out", type=Path, required=True, help="folder for versions.jsonl and examples.jsonl")
-    add(
-        "--purpose",
-        choices=["train", "evaluate"],
-        default="train",
-        help="train: kinds and strengths at random; "
-        "evaluate: every kind at every strength and temperature, texts only (default: train)",
-    )
-    add(
-        "--held-out",
-        type=int,
-        default=0,
-        metavar="N",
-        help="documents to keep from training and evaluate with (default: 0)",
-    )
-    add(
-        "--sampler",
-        action="append",
-        default=[],
-        metavar="SPEC",
-        help="transformers:PATH or openai:URL#MODEL; may be repeated",
-    )
-    add(
-        "--translator",
-        action="append",
-        default=[],
-        metavar="SPEC",
-        help="apertium:spa, apertium:cat or libretranslate:URL#es; may be repeated",
-    )
-    add(
-        "--kinds",
-        nargs="+",
-        choices=[*CORRUPTIONS, SAMPLED, TRANSLATION],
-        help="kinds of rejected text (default: all that the given samplers and translators allow)",
-    )
-    add(
-        "--weight",
-        action="append",
-        default=[],
-        metavar="KIND=FACTOR",
-        help="a kind that training is to see more (or less) of than it would; may be repeated",
-    )
-    add(
-        "--temperatures",
-        type=float,
-        nargs=2,
-        default=(0.7, 1.5),
-        metavar=("LOW", "HIGH"),
-        help="range that training draws from (default: 0.7 1.5)",
-    )
-    add(
-        "--evaluated-temperatures",
-        type=float,
-        nargs="+",
-        default=(0.7, 0.9, 1.0, 1.2, 1.5),
-        metavar="T",
-        help="of --purpose evaluate (default: 0.7 0.9 1.0 1.2 1.5)",
-    )
-    add(
-        "--evaluated-strengths",
-        type=float,
-        nargs="+",
-        default=(0.1, 0.25, 0.5, 0.75, 1.0),
-        metavar="S",
-        help="of --purpose evaluate (default: 0.1 0.25 0.5 0.75 1.0)",
-    )
-    add(
-        "--excerpts",
-        type=int,
-        help="number of excerpts, spread over all documents (default: the beginning of each document)",
-    )
-    add("--min-chunks", type=int, default=2, help="chunks of the shortest excerpt (default: 2)")
-    add("--max-chunks", type=int, default=16, help="chunks of the longest excerpt (default: 16)")
-    add("--long-share", type=float, default=0.0, help="share of excerpts longer than that (default: 0)")
-    add("--long-chunks", type=int, default=60, help="chunks of the longest of those (default: 60)")
-    add(
-        "--alternatives",
-        type=float,
-        default=0.7,
-        help="share of chunks that get a rejected one in their place (default: 0.7)",
-    )
-    add("--worse-versions", type=int, default=2, help="whole texts made worse, per excerpt (default: 2)")
-    add("--seed", type=int, default=1, help="seed of all draws (default: 1)")
-    add("--batch", type=int, default=200, help="excerpts in the making at a time (default: 200)")
-    add("--threads", type=int, help="CPU threads of a sampler in this process (default: torch's)")
-    add(
-        "--sampler-context",
-        type=int,
-        default=192,
-        help="tokens of the text before it that a sampler in this process sees, at most (default: 192)",
-    )
-    add("--concurrency", type=int, default=8, help="requests under way at a server (default: 8)")
-    add("--text-field", default="text", help="field of the text (default: text)")
-    add("--id-field", default="id", help="field of the unique id (default: id)")
-    add(
-        "--no-text",
-        action="store_true",
-        help="leave prompt and segments out of examples.jsonl; train_judge.py needs input_ids only",
-    )
-    add("--prm-score", type=Path, help="the program (default: build/prm-score, else the one on the PATH)")
-    add("--overwrite", action="store_true", help="begin anew where OUT holds a run with other settings")
-    args = parser.parse_args(argv)
-    possible = [*CORRUPTIONS, *([SAMPLED] if args.sampler else []), *([TRANSLATION] if args.translator else [])]
-    args.kinds = args.kinds or possible
-    for kind in args.kinds:
-        if kind not in possible:
-            parser.error(f"--kinds {kind}: needs a {'--sampler' if kind == SAMPLED else '--translator'}")
-    try:
-        args.weight = [weight_of(spec, args.kinds) for spec in args.weight]
-    except ValueError as error:
-        parser.error(f"--weight {error}")
-    if not 1 <= args.min_chunks <= args.max_chunks:
-        parser.error(f"--min-chunks {args.min_chunks}: expected 1 to --max-chunks ({args.max_chunks})")
-    if args.held_out < 0 or (args.held_out and args.purpose == "evaluate"):
-        parser.error(f"--held-out {args.held_out}: expected 0 or more, and --purpose train")
-    return args
-
-
-def weight_of(spec: str, kinds: Sequence[str]) -> tuple[str, float]:
-    """KIND=FACTOR. Throws ValueError that begins with the text."""
-    kind, _, factor = spec.partition("=")
-    try:
-        value = float(factor)
-    except ValueError:
-        value = -1.0
-    if kind not in kinds or not 0 < value < math.inf:
-        raise ValueError(f"{spec}: expected one of {', '.join(kinds)}, '=' and a factor above 0")
-    return kind, value
-
-
-def settings_of(args: argparse.Namespace) -> Settings:
-    return Settings(
-        purpose=args.purpose,
-        seed=args.seed,
-        kinds=tuple(args.kinds),
-        temperatures=tuple(args.temperatures),
-        evaluated_temperatures=tuple(args.evaluated_temperatures),
-        evaluated_strengths=tuple(args.evaluated_strengths),
-        samplers=tuple(args.sampler),
-        translators=tuple(args.translator),
-        alternatives=args.alternatives,
-        worse_versions=args.worse_versions,
-        excerpts=args.excerpts,
-        lengths=ExcerptLengths(args.min_chunks, args.max_chunks, args.long_share, args.long_chunks),
-        weights=tuple(args.weight),
-    )
-
-
 def prepare_folder(out: Path, fingerprint: dict[str, Any], overwrite: bool) -> None:
     """A folder that holds nothing, or a run with the same settings. Throws InputError."""
     out.mkdir(parents=True, exist_ok=True)
     settings_file = out / "settings.json"
+    results = [out / name for name in ("versions.jsonl", "examples.jsonl")]
     if settings_file.exists() and not overwrite:
-        found = json.loads(settings_file.read_text(encoding="utf-8"))
-        different = [k for k in fingerprint if found.get(k) != fingerprint[k]]
-        if different:
-            name = different[0]
+        check_settings(settings_file, fingerprint)
+        return
+    for result in results:
+        if result.exists() and not overwrite:
             raise InputError(
-                f"{settings_file}: {name}: expected {fingerprint[name]!r}, found {found.get(name)!r}; "
+                f"{result}: expected none, or {settings_file.name} beside it, found a file that is no part of a run; "
+                "another --out, or --overwrite to replace it"
+            )
+        result.unlink(missing_ok=True)
+    partial = settings_file.with_name(settings_file.name + ".partial")
+    try:
+        partial.write_text(json.dumps(fingerprint, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, settings_file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_settings(file: Path, fingerprint: dict[str, Any]) -> None:
+    """Throws InputError unless the file holds these settings."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError(f"found {type(found).__name__}")
+    except ValueError as error:
+        raise InputError(
+            f"{file}: expected a JSON object, the settings of a run: {error}; "
+            "another --out, or --overwrite to begin anew"
+        ) from error
+    for name, expected in fingerprint.items():
+        if found.get(name) != expected:
+            raise InputError(
+                f"{file}: {name}: expected {expected!r}, found {found.get(name)!r}; "
                 "another --out, or --overwrite to begin anew"
             )
-        return
-    for name in ("versions.jsonl", "examples.jsonl"):
-        (out / name).unlink(missing_ok=True)
-    settings_file.write_text(json.dumps(fingerprint, indent=2) + "\n", encoding="utf-8")
+
+
+def fingerprint_of(args: argparse.Namespace, documents: Sequence[Document]) -> dict[str, Any]:
+    """What decides the versions; a run goes on only with the same."""
+    corpus_hash = hashlib.sha256()
+    for document in documents:
+        corpus_hash.update(f"{document.id}\0{document.text}\0".encode())
+    # The tokenizer decides where chunks end; a name in the hub cache has to stand for its own.
+    files = [args.model / name for name in TOKENIZER_FILES if (args.model / name).is_file()]
+    return json.loads(json.dumps(settings_of(args), default=vars)) | {
+        "tokenizer_sha256": sha256_of(files[0]) if files else str(args.model),
+        "documents_sha256": corpus_hash.hexdigest(),
+    }
 
 
 def hold_out(documents: Sequence[Document], count: int) -> tuple[list[Document], list[Document]]:
@@ -260,6 +141,25 @@ def hold_out(documents: Sequence[Document], count: int) -> tuple[list[Document],
     return [d for d in documents if d.id not in held_out], [d for d in documents if d.id in held_out]
 
 
+def held_out_arguments(args: argparse.Namespace) -> argparse.Namespace:
+    """Of the part that evaluates on the documents held out."""
+    changed = {"out": args.out / "heldout", "purpose": "evaluate", "excerpts": None}
+    return argparse.Namespace(**{**vars(args), **changed})
+
+
+def check_room(args: argparse.Namespace, samplers: Sequence[Sampler]) -> None:
+    """Throws ValueError if a text to sample may be longer than the model allows: hours before it would be noticed."""
+    for part in (args, held_out_arguments(args))[: 2 if args.held_out else 1]:
+        longest = settings_of(part).longest_sample
+        for sampler in samplers if SAMPLED in args.kinds else ():
+            if sampler.max_tokens is not None and longest > sampler.max_tokens:
+                option = "--long-chunks" if args.long_share else "--max-chunks"
+                raise ValueError(
+                    f"{option}: to {part.purpose}, texts of up to {longest} tokens are sampled; expected at most "
+                    f"{sampler.max_tokens}, for which {sampler.name} has positions"
+                )
+
+
 def make(args: argparse.Namespace, samplers: Sequence[Sampler], translators: Sequence[Translator]) -> None:
     documents = read_documents(args.documents, args.text_field, args.id_field)
     if not args.held_out:
@@ -267,10 +167,7 @@ def make(args: argparse.Namespace, samplers: Sequence[Sampler], translators: Seq
         return
     training, held_out = hold_out(documents, args.held_out)
     make_part(args, training, samplers, translators)
-    evaluation = argparse.Namespace(
-        **{**vars(args), "out": args.out / "heldout", "purpose": "evaluate", "excerpts": None}
-    )
-    make_part(evaluation, held_out, samplers, translators)
+    make_part(held_out_arguments(args), held_out, samplers, translators)
 
 
 def make_part(
@@ -281,11 +178,7 @@ def make_part(
 ) -> None:
     program = find_program(args.prm_score)
     settings = settings_of(args)
-    corpus_hash = hashlib.sha256()
-    for document in documents:
-        corpus_hash.update(f"{document.id}\0{document.text}\0".encode())
-    fingerprint = json.loads(json.dumps(settings, default=vars))
-    prepare_folder(args.out, fingerprint | {"documents_sha256": corpus_hash.hexdigest()}, args.overwrite)
+    prepare_folder(args.out, fingerprint_of(args, documents), args.overwrite)
     versions = args.out / "versions.jsonl"
     finished = finished_documents(versions)
 
@@ -311,6 +204,8 @@ def make_part(
             break
     if num_short:
         print(f"{num_short} excerpts were shorter than {settings.lengths.min_chunks} chunks, left out", file=sys.stderr)
+    if maker.num_left_out:
+        print(f"{maker.num_left_out} versions got no text to reject, left out", file=sys.stderr)
     if not versions.exists() or versions.stat().st_size == 0:
         if failure:
             raise failure
@@ -324,16 +219,24 @@ def make_part(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_arguments(argv)
+    args = parse_arguments(argv, __doc__)
     try:
         samplers = [
             open_sampler(
-                spec, threads=args.threads, concurrency=args.concurrency, max_context_tokens=args.sampler_context
+                spec,
+                threads=args.threads,
+                device=args.sampler_device,
+                max_context_tokens=args.sampler_context,
+                concurrency=args.concurrency,
+                timeout_s=args.timeout,
             )
             for spec in args.sampler
         ]
-        translators = [open_translator(spec, concurrency=args.concurrency) for spec in args.translator]
-    except (ValueError, OSError) as error:
+        check_room(args, samplers)
+        translators = [
+            open_translator(spec, concurrency=args.concurrency, timeout_s=args.timeout) for spec in args.translator
+        ]
+    except (ValueError, OSError, TranslationError) as error:
         print(f"make_data.py: {error}", file=sys.stderr)
         return 2
     try:

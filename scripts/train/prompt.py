@@ -25,11 +25,3 @@ def encode(tokenizer: Tokenizer, text: str) -> list[int]:
 
 def prompt_text(context: str, chunk: str) -> str:
     return context + TEMPLATE_HEAD + chunk + TEMPLATE_TAIL
-
-
-def label_ids(tokenizer: Tokenizer) -> tuple[int, int]:
-    """Ids of the letters A and B."""
-    chosen, rejected = tokenizer.token_to_id(CHOSEN), tokenizer.token_to_id(REJECTED)
-    if chosen is None or rejected is None:
-        raise ValueError("tokenizer: no single token for A or B")
-    return chosen, rejected

@@ -16,7 +16,10 @@ from prompt import TEMPLATE_HEAD, TEMPLATE_TAIL
 
 @dataclass(frozen=True)
 class ChunkPrompt:
-    """Prompt of one chunk. `begin`, `end`: its code points in the text; a cut character may put them off by one."""
+    """Prompt of one chunk. `begin`, `end`: its code points in the text; a cut character may put them off by one.
+
+    They are counted in the prompts, whose text is normalised: the text given should be in NFC.
+    """
 
     line: int
     chunk: int
@@ -60,6 +63,8 @@ def _feed(stdin: IO[bytes], texts: Iterable[str], failures: list[BaseException])
 def _chunks(stdout: IO[bytes]) -> Iterator[ChunkPrompt]:
     line, begin = -1, 0
     for raw in stdout:
+        if not raw.endswith(b"\n"):
+            return  # the program was stopped in the middle of it; how it ended says why
         row = json.loads(raw)
         if "error" in row:
             continue

@@ -1,8 +1,8 @@
 """What a base model's own likelihood ranks right: the mark to hold a judge of its size against.
 
 Of each pair (real text, the same text made worse) the one with the higher mean log-likelihood per token, given all
-before it, counts as the better. Nothing is trained for it. Prints the share that is right by kind of damage and by
-strength or temperature, as evaluate_judge.py does for a judge's rewards.
+before it, counts as the better; ties count half. Nothing is trained for it. Prints the share that is right by kind of
+damage and by strength or temperature, if the kind has one, as evaluate_judge.py does for a judge's rewards.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from checkpoint import open_model, open_tokenizer
+from command_line import add_threads, program_main
 from errors import InputError
 from evaluation_input import read_evaluated
 from evaluation_metrics import wilson_interval
 from tokenizers import Tokenizer
 from tqdm import tqdm
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 from versions import DOCUMENT, REAL
 
 
@@ -39,39 +41,32 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--versions", type=Path, required=True, help="versions.jsonl of make_data.py --purpose evaluate"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    add_threads(parser)
     return parser.parse_args(argv)
 
 
 def rank(args: argparse.Namespace) -> None:
     versions = [version for version in read_evaluated(args.versions) if version.scope == DOCUMENT]
-    tokenizer = Tokenizer.from_file(str(args.model / "tokenizer.json"))
-    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
+    tokenizer = open_tokenizer(args.model)
+    model = open_model(args.model).eval()
     likelihoods = [mean_log_likelihood(model, tokenizer, v.text) for v in tqdm(versions, disable=None)]
     real = {v.document: value for v, value in zip(versions, likelihoods, strict=True) if v.kind == REAL}
-    right: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    right: dict[tuple[str, str], list[float]] = defaultdict(list)
     for version, value in zip(versions, likelihoods, strict=True):
         if version.kind != REAL:
             at = version.strength if version.strength is not None else version.temperature
-            for key in ("", "" if at is None else f"{at:g}"):
-                right[version.kind, key].append(real[version.document] > value)
+            better = real[version.document]
+            for bucket in {"", "" if at is None else f"{at:g}"}:
+                right[version.kind, bucket].append((float(better > value) + float(better >= value)) / 2)
     print(f"{args.model.name}: {model.num_parameters():,} parameters, {len(real)} documents")
-    for (kind, at), answers in sorted(right.items()):
+    for (kind, bucket), answers in sorted(right.items()):
         low, high = wilson_interval(sum(answers), len(answers))
         share = sum(answers) / len(answers)
-        print(f"  {kind:<20} {at:>5} {len(answers):>5} pairs  {share:.3f}  {low:.3f}..{high:.3f}")
+        print(f"  {kind:<20} {bucket:>5} {len(answers):>5} pairs  {share:.3f}  {low:.3f}..{high:.3f}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_arguments(argv)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    try:
-        rank(args)
-    except (InputError, OSError) as error:
-        print(f"rank_by_likelihood.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return program_main("rank_by_likelihood.py", rank, parse_arguments(argv))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Continuations of text from a language model: from a checkpoint in this process, or from an OpenAI-compatible server.
 
-No top-k, no top-p: the temperature alone decides how wild the text is.
+No top-k, no top-p: the temperature alone decides how wild the text is. A server is told so, and not to end texts early;
+one that does not know all of these fields follows its own defaults in those (`OpenAISampler`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from http_retry import HttpError, JsonEndpoint, MalformedAnswer, Poster, RetryPolicy, require_http_url
+from http_post import HttpError, MalformedAnswer, Poster, RetryPolicy, require_http_url
+from http_retry import JsonEndpoint
 from prompt import END_OF_TEXT
 
 REPLACEMENT = "\ufffd"
+CONTEXT_TOKENS = 192
+"""Of the prefix, what a model in this process sees by default."""
+SERVER_CONTEXT_TOKENS = 2048
+"""The same at a server, whose model may be large, but has not room for any text."""
+SERVER_CHARS_PER_TOKEN = 4
+"""A server's tokens cannot be counted here: those of English text."""
 SAMPLER_SPECS = "transformers:PATH_OR_NAME or openai:URL#MODEL"
 
 
@@ -38,9 +46,14 @@ class SamplingError(Exception):
 class Sampler(Protocol):
     name: str
     """For provenance: "transformers:base", "http:model-name"."""
+    max_tokens: int | None
+    """The most that one request may ask for; None: not known."""
 
-    def sample(self, requests: Sequence[Request]) -> Iterator[tuple[int, str]]:
-        """(index, continuation without the prefix) of each request as it is done, in any order."""
+    def sample(self, requests: Sequence[Request]) -> Iterator[tuple[int, str | None]]:
+        """(index, continuation without the prefix) of each request as it is done, in any order.
+
+        None stands for a request that the sampler, though it works, refuses.
+        """
         ...
 
 
@@ -60,7 +73,9 @@ def without_cut_character(text: str) -> str:
 class OpenAISampler:
     """Samples from a server with the OpenAI completions protocol, for example vLLM.
 
-    The seed is sent along; whether the same request gives the same text is the server's matter.
+    The seed is sent along; whether the same request gives the same text is the server's matter. What a request leaves
+    open, vLLM takes from the model's generation_config.json: everything is said. The fields that are not OpenAI's
+    (`_beyond_protocol`) are left out for good once the server has taken a request without them and not with them.
     """
 
     def __init__(
@@ -72,17 +87,24 @@ class OpenAISampler:
         concurrency: int = 8,
         timeout_s: float = 60.0,
         max_retries: int = 5,
+        max_context_tokens: int = SERVER_CONTEXT_TOKENS,
         beginning: str = END_OF_TEXT,
         policy: RetryPolicy | None = None,
     ) -> None:
         """`base_url` is what stands before /completions. `beginning` is sent for an empty prefix, which servers refuse.
 
-        `policy`, if given, takes the place of `max_retries`.
+        Of a prefix, the last `max_context_tokens` are sent, of `SERVER_CHARS_PER_TOKEN` characters each. `policy`, if
+        given, takes the place of `max_retries`.
         """
         base_url = require_http_url(base_url, "base_url")
         if not model:
             raise ValueError("model: expected the name of a model that the server has, found an empty one")
+        if max_context_tokens < 1:
+            raise ValueError(f"max_context_tokens: expected 1 or more, found {max_context_tokens}")
         self.name = f"http:{model}"
+        self.max_tokens: int | None = None
+        self._max_context_chars = max_context_tokens * SERVER_CHARS_PER_TOKEN
+        self._takes_more: bool | None = None
         self._model = model
         self._beginning = beginning
         api_key = api_key or os.environ.get("OPENAI_API_KEY")
@@ -94,7 +116,7 @@ class OpenAISampler:
             policy=policy or RetryPolicy(max_retries=max_retries),
         )
 
-    def sample(self, requests: Sequence[Request]) -> Iterator[tuple[int, str]]:
+    def sample(self, requests: Sequence[Request]) -> Iterator[tuple[int, str | None]]:
         check_requests(requests)
         try:
             yield from self._endpoint.run([lambda poster, r=request: self._complete(poster, r) for request in requests])
@@ -104,13 +126,43 @@ class OpenAISampler:
     def _complete(self, poster: Poster, request: Request) -> str:
         body = {
             "model": self._model,
-            "prompt": request.prefix or self._beginning,
+            "prompt": request.prefix[-self._max_context_chars :] or self._beginning,
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
+            "top_p": 1,
             "seed": request.seed,
             "n": 1,
         }
+        if self._takes_more is not False:
+            try:
+                text = self._post(poster, body | _beyond_protocol(request))
+            except HttpError as error:
+                if self._takes_more or not error.is_refusal:
+                    raise
+            else:
+                self._takes_more = True
+                return text
+        text = self._post(poster, body)
+        self._takes_more = bool(self._takes_more)  # another request may have found out meanwhile
+        return text
+
+    @staticmethod
+    def _post(poster: Poster, body: dict[str, Any]) -> str:
         return without_cut_character(poster.post(body, _completion_text, "a completion"))
+
+
+def _beyond_protocol(request: Request) -> dict[str, Any]:
+    """What vLLM and llama.cpp know besides: nothing but the temperature, and no end before `max_tokens`.
+
+    Both for the end: vLLM only hides it with ignore_eos and goes on; min_tokens forbids it.
+    """
+    return {
+        "top_k": -1,
+        "min_p": 0,
+        "repetition_penalty": 1,
+        "ignore_eos": True,
+        "min_tokens": request.max_tokens,
+    }
 
 
 def _completion_text(answer: Any) -> str:
@@ -129,19 +181,23 @@ def open_sampler(
     batch: int = 128,
     threads: int | None = None,
     device: str = "cpu",
-    max_context_tokens: int = 192,
+    max_context_tokens: int | None = None,
     api_key: str | None = None,
     concurrency: int = 8,
     timeout_s: float = 60.0,
     max_retries: int = 5,
 ) -> Sampler:
-    """The sampler that a command line names: `SAMPLER_SPECS`."""
+    """The sampler that a command line names: `SAMPLER_SPECS`. `max_context_tokens`: see `CONTEXT_TOKENS` and after."""
     kind, _, rest = spec.partition(":")
     if kind == "transformers" and rest:
         from transformers_sampler import TransformersSampler  # torch takes seconds to import
 
         return TransformersSampler(
-            rest, batch=batch, threads=threads, device=device, max_context_tokens=max_context_tokens
+            rest,
+            batch=batch,
+            threads=threads,
+            device=device,
+            max_context_tokens=CONTEXT_TOKENS if max_context_tokens is None else max_context_tokens,
         )
     if kind == "openai":
         url, _, model = rest.partition("#")
@@ -149,6 +205,12 @@ def open_sampler(
             raise ValueError(f"sampler: expected openai:URL#MODEL, found {spec!r}")
         require_http_url(url, f"sampler {spec!r}: URL")
         return OpenAISampler(
-            url, model, api_key=api_key, concurrency=concurrency, timeout_s=timeout_s, max_retries=max_retries
+            url,
+            model,
+            api_key=api_key,
+            concurrency=concurrency,
+            timeout_s=timeout_s,
+            max_retries=max_retries,
+            max_context_tokens=SERVER_CONTEXT_TOKENS if max_context_tokens is None else max_context_tokens,
         )
     raise ValueError(f"sampler: expected {SAMPLER_SPECS}, found {spec!r}")

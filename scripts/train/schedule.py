@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from errors import InputError
 
 WARMUP_STEPS = 50
 
@@ -17,9 +18,15 @@ def build_optimizer(model: torch.nn.Module, learning_rate: float) -> torch.optim
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), fused=True)
 
 
-def take_step(trained: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """After the backward pass: gradients of the trained parameters clipped to a norm of 1, one step, none left."""
-    torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+def take_step(trained: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+    """After the backward pass: gradients of the trained parameters clipped to a norm of 1, one step, none left. `step`
+    is its number from 1. Throws InputError, instead of the step, if a gradient is not a finite number."""
+    norm = torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+    if not norm.isfinite():
+        raise InputError(
+            f"step {step}: expected gradients that are finite numbers, found a norm of {norm.item()}; "
+            f"a lower --learning-rate may help"
+        )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from checkpoint import copy_tokenizer
+from checkpoint import open_tokenizer, save_model
+from command_line import add_threads, positive, positive_number, program_main
 from documents import Document, read_documents
+from errors import InputError
 from fresh_model import add_size_options, fresh_model
 from prompt import END_OF_TEXT, encode
 from schedule import build_optimizer, set_learning_rate, take_step
@@ -21,6 +25,8 @@ from tree import plain_tree
 def training_stream(tokenizer: Tokenizer, documents: list[Document]) -> torch.Tensor:
     """All documents as one row of ids, `<|endoftext|>` in front of each."""
     end = tokenizer.token_to_id(END_OF_TEXT)
+    if end is None:
+        raise InputError(f"tokenizer: expected the token {END_OF_TEXT}, found none")
     ids: list[int] = []
     for document in documents:
         ids += [end, *encode(tokenizer, document.text)]
@@ -29,41 +35,30 @@ def training_stream(tokenizer: Tokenizer, documents: list[Document]) -> torch.Te
 
 def epochs_of_windows(stream: torch.Tensor, window: int, num_tokens: int, rng: random.Random) -> list[torch.Tensor]:
     """Windows that cover `num_tokens` tokens of the stream; each pass starts at another offset and is shuffled."""
+    if len(stream) <= window:
+        raise InputError(f"--window {window}: expected texts of more tokens than that, found {len(stream)}")
     windows: list[torch.Tensor] = []
     while len(windows) * window < num_tokens:
-        offset = rng.randrange(window)
-        one_pass = list(stream[offset:].unfold(0, window + 1, window))
+        rest = stream[rng.randrange(window) :]
+        one_pass = list(rest.unfold(0, window + 1, window)) if len(rest) > window else []
         rng.shuffle(one_pass)
         windows += one_pass
     return windows[: num_tokens // window]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("documents", type=Path, nargs="+", help="JSON lines with a text field, *.txt files, or folders")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder with tokenizer.json")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the base checkpoint")
-    parser.add_argument("--train-tokens", type=int, default=4_000_000, help="tokens to train on, passes included")
-    parser.add_argument("--window", type=int, default=512, help="tokens of one training sequence")
-    parser.add_argument("--batch", type=int, default=8, help="sequences of one step")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak learning rate of AdamW")
-    parser.add_argument("--seed", type=int, default=1, help="seed of weights and order")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--log-every", type=int, default=50, help="steps between two lines of log")
-    add_size_options(parser)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
+def train(args: argparse.Namespace) -> None:
     rng = random.Random(args.seed)
-
     documents = read_documents(args.documents)
     rng.shuffle(documents)
-    tokenizer = Tokenizer.from_file(str(args.tokenizer / "tokenizer.json"))
+    tokenizer = open_tokenizer(args.tokenizer)
     model = fresh_model(args.tokenizer, args)
     optimizer = build_optimizer(model, args.learning_rate)
     stream = training_stream(tokenizer, documents)
     windows = epochs_of_windows(stream, args.window, args.train_tokens, rng)
     num_steps = len(windows) // args.batch
+    if num_steps == 0:
+        one_step = args.batch * args.window
+        raise InputError(f"--train-tokens: expected {one_step} at least, those of one step, found {args.train_tokens}")
     print(f"{model.num_parameters():,} parameters, {len(stream):,} tokens of text, {num_steps} steps", flush=True)
 
     tree = plain_tree(args.window)
@@ -75,16 +70,40 @@ def main() -> None:
             logits = model(input_ids=rows[:, :-1], tree=tree).logits
         loss = cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
         loss.backward()
-        take_step(model, optimizer)
+        take_step(model, optimizer, step + 1)
         losses.append(loss.item())
         if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
             mean_loss = sum(losses) / len(losses)
             print(f"step {step + 1}/{num_steps} loss {mean_loss:.3f} {time.monotonic() - began:.0f} s", flush=True)
             losses = []
+    save_model(model, args.tokenizer, args.out)
 
-    model.save_pretrained(args.out)
-    copy_tokenizer(args.tokenizer, args.out)
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("documents", type=Path, nargs="+", help="JSON lines with a text field, *.txt files, or folders")
+    add("--tokenizer", type=Path, required=True, help="folder with tokenizer.json")
+    add("--out", type=Path, required=True, help="folder for the base checkpoint")
+    add(
+        "--train-tokens",
+        type=positive,
+        default=4_000_000,
+        help="tokens to train on, passes included (default: 4000000)",
+    )
+    add("--window", type=positive, default=512, help="tokens of one training sequence (default: 512)")
+    add("--batch", type=positive, default=8, help="sequences of one step (default: 8)")
+    add("--learning-rate", type=positive_number, default=2e-3, help="peak learning rate of AdamW (default: 2e-3)")
+    add("--seed", type=int, default=1, help="seed of weights and order (default: 1)")
+    add("--log-every", type=positive, default=50, help="steps between two lines of log (default: 50)")
+    add_threads(parser, default=1)
+    add_size_options(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return program_main("train_base.py", train, parse_arguments(argv))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from checkpoint import letter_ids, open_judge, save_judge
+from checkpoint import letter_ids, open_judge, open_tokenizer, save_judge
+from command_line import add_threads, not_negative, positive, positive_number, program_main
 from damage import CORRUPTIONS
 from errors import InputError
 from prompt import CHUNK_SIZE
@@ -37,6 +38,7 @@ WINDOW = 512
 
 @dataclass(frozen=True)
 class Window:
+    num_tokens: int  # before the padding
     ids: np.ndarray  # uint32 [WINDOW]
     labels: np.ndarray  # int8 [WINDOW]
     kinds: np.ndarray  # int8 [WINDOW]: places in KINDS
@@ -52,10 +54,10 @@ class Tokens:
     ids: np.ndarray
     labels: np.ndarray
     kinds: np.ndarray
-    begins: np.ndarray  # first code point of each
 
 
-def tokens_of(version: Version, tokenizer: Tokenizer) -> Tokens:
+def tokens_of(version: Version, tokenizer: Tokenizer) -> tuple[Tokens, np.ndarray]:
+    """And where each token begins: its first code point."""
     encoding = tokenizer.encode(version.text, add_special_tokens=False)
     begins = np.array([begin for begin, _ in encoding.offsets], dtype=np.int64)
     labels = np.full(len(begins), UNLABELLED, dtype=np.int8)
@@ -63,7 +65,7 @@ def tokens_of(version: Version, tokenizer: Tokenizer) -> Tokens:
         for begin, end in ranges:
             labels[(begins >= begin) & (begins < end)] = label
     kinds = np.full(len(begins), KINDS.index(version.kind), dtype=np.int8)
-    return Tokens(np.array(encoding.ids, dtype=np.uint32), labels, kinds, begins)
+    return Tokens(np.array(encoding.ids, dtype=np.uint32), labels, kinds), begins
 
 
 def patched(real: Tokens, chunks: dict[int, tuple[np.ndarray, str]], chosen: set[int]) -> Tokens:
@@ -80,27 +82,27 @@ def patched(real: Tokens, chunks: dict[int, tuple[np.ndarray, str]], chosen: set
             ids.append(real.ids[part])
             labels.append(real.labels[part])
             kinds.append(real.kinds[part])
-    return Tokens(np.concatenate(ids), np.concatenate(labels), np.concatenate(kinds), real.begins)
+    return Tokens(np.concatenate(ids), np.concatenate(labels), np.concatenate(kinds))
 
 
 def texts_of(versions: Sequence[Version], tokenizer: Tokenizer, rng: random.Random) -> Iterator[Tokens]:
     """A document's versions as a whole; and its real text twice with rejected chunks in it, the second time where the
-    first one is real. So every chunk is there once as real and once as rejected, at the same place: nothing but the
-    text itself can tell them apart."""
+    first one is real. So every chunk that has a rejected alternative is there once as real and once as rejected, at the
+    same place: nothing but the text itself can tell them apart."""
     real_tokens = None
     for version in versions:
         if version.scope == DOCUMENT:
-            tokens = tokens_of(version, tokenizer)
+            tokens, begins = tokens_of(version, tokenizer)
             yield tokens
             if version.kind == REAL:
-                real_tokens = tokens
+                real_tokens, real_begins = tokens, begins
     if real_tokens is None:
         return
     chunks = {}
     for version in versions:
         if version.scope == CHUNK:
             number = int(version.id.rpartition("-")[2])
-            begin = real_tokens.begins[number * CHUNK_SIZE] if number * CHUNK_SIZE < len(real_tokens.begins) else None
+            begin = real_begins[number * CHUNK_SIZE] if number * CHUNK_SIZE < len(real_begins) else None
             if begin is not None and (ids := tokenizer.encode(version.text[begin:], add_special_tokens=False).ids):
                 chunks[number] = np.array(ids[:CHUNK_SIZE], dtype=np.uint32), version.kind
     if chunks:
@@ -115,6 +117,7 @@ def windows_of(tokens: Tokens, pad: int) -> Iterator[Window]:
         missing = WINDOW - len(tokens.ids[part])
         if missing <= WINDOW * 3 // 4:
             yield Window(
+                WINDOW - missing,
                 np.pad(tokens.ids[part], (0, missing), constant_values=pad),
                 np.pad(tokens.labels[part], (0, missing), constant_values=UNLABELLED),
                 np.pad(tokens.kinds[part], (0, missing)),
@@ -157,10 +160,9 @@ class Log:
 
 
 def train(args: argparse.Namespace) -> None:
-    torch.manual_seed(args.seed)
     rng = random.Random(args.seed)
     letters = letter_ids(args.base)
-    tokenizer = Tokenizer.from_file(str(args.base / "tokenizer.json"))
+    tokenizer = open_tokenizer(args.base)
     windows = read_windows(args.versions, tokenizer, letters[0], rng)
     counts = [sum(int((w.labels == label).sum()) for w in windows) for label in (REJECTED, CHOSEN)]
     if min(counts) == 0:
@@ -188,37 +190,32 @@ def train(args: argparse.Namespace) -> None:
         log_odds, labels = log_odds_of(model, hidden, letters)[known], labels[known]
         loss = binary_cross_entropy_with_logits(log_odds, labels.float(), weight=weights[labels])
         loss.backward()
-        take_step(model, optimizer)
+        take_step(model, optimizer, step + 1)
         log.add(loss.item(), log_odds.detach(), labels, kinds[known])
         if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
             log.report(step + 1, num_steps)
     save_judge(model, letters, args.base, args.out, torch.float32)
 
 
-def main() -> int:
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True, help="base checkpoint with its tokenizer")
-    parser.add_argument("--versions", type=Path, required=True, help="versions.jsonl of make_data.py")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
-    parser.add_argument("--epochs", type=int, default=1, help="passes over the versions (default: 1)")
-    parser.add_argument("--max-steps", type=int, help="optimizer steps at most (default: as the epochs have)")
-    parser.add_argument("--batch-tokens", type=int, default=8192, help="tokens of one step (default: 8192)")
-    parser.add_argument(
-        "--unlabelled", type=int, default=4, help="first tokens of a window, too few to tell (default: 4)"
-    )
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="peak learning rate of AdamW (default: 1e-3)")
-    parser.add_argument("--seed", type=int, default=6, help="seed of head and order (default: 6)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
-    parser.add_argument("--log-every", type=int, default=20, help="steps between two lines of log (default: 20)")
-    args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    try:
-        train(args)
-    except (InputError, OSError) as error:
-        print(f"train_detector.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    add = parser.add_argument
+    add("--base", type=Path, required=True, help="base checkpoint with its tokenizer")
+    add("--versions", type=Path, required=True, help="versions.jsonl of make_data.py")
+    add("--out", type=Path, required=True, help="folder for the checkpoint")
+    add("--epochs", type=positive, default=1, help="passes over the versions (default: 1)")
+    add("--max-steps", type=positive, help="optimizer steps at most (default: as the epochs have)")
+    add("--batch-tokens", type=positive, default=8192, help="tokens of one step (default: 8192)")
+    add("--unlabelled", type=not_negative, default=4, help="first tokens of a window, too few to tell (default: 4)")
+    add("--learning-rate", type=positive_number, default=1e-3, help="peak learning rate of AdamW (default: 1e-3)")
+    add("--seed", type=int, default=6, help="seed of head and order (default: 6)")
+    add("--log-every", type=positive, default=20, help="steps between two lines of log (default: 20)")
+    add_threads(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return program_main("train_detector.py", train, parse_arguments(argv))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ The loss is the cross entropy over the two letters at the last position of each 
 one pass that computes their common context once (--no-shared-context: each prompt by itself, for architectures whose
 attention cannot be replaced). A small model learns better with --token-loss, which asks the same question at every
 token of the chunk, and with --pair-loss, which asks which of two chunks of a document is the real one: what makes one
-document harder than another drops out. --document-loss asks the same of the means over whole texts, real and made
-worse: for damages that no single chunk shows well.
+document harder than another drops out. --document-loss asks the same of whole texts, real and made worse, by the mean
+over the labelled chunks of each (--data holds no others): for damages that no single chunk shows well. Each such chunk
+carries its text's loss, so that a text weighs by the number of them.
 
 The start is a Hugging Face checkpoint (--base), or a fresh small Qwen2 with a given tokenizer (--fresh). OUT becomes a
 Hugging Face folder whose head keeps the letters' rows only. A run that was interrupted goes on where its last saved
@@ -15,56 +16,36 @@ state was when it is started again. The same seed on the same machine gives the 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 import torch
-from checkpoint import keep_letters, letter_ids, open_judge, save_judge
+from checkpoint import keep_letters, letter_ids, open_judge, open_tokenizer, save_judge
+from command_line import add_threads, positive, positive_number, program_main, weight
 from errors import InputError
 from evaluation_metrics import auc
 from examples import Example, ExampleFile
 from fresh_model import add_size_options, fresh_model
+from losses import Answers, document_losses, pair_losses
 from prompt import TEMPLATE_TAIL, encode
 from schedule import build_optimizer, set_learning_rate, take_step
-from tokenizers import Tokenizer
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
+from training_log import Log
+from training_state import TrainingState
 from transformers import PreTrainedModel
 from tree import build_trees, log_odds_of, row_log_odds
-from versions import REAL
+from versions import DOCUMENT
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-STATE_FILE = "train_state.pt"
 TREE_TOLERANCE = 1e-3
 """Of the log_odds of a shared pass against a pass of its own, in float32, before training starts."""
-
-
-@dataclass
-class Answers:
-    """What a pass says of some examples: log_odds [chunks], and per chunk its loss, token and pair loss in it."""
-
-    log_odds: torch.Tensor
-    losses: torch.Tensor
-    labels: torch.Tensor
-    examples: list[Example]
-
-    @staticmethod
-    def joined(parts: Sequence[Answers]) -> Answers:
-        return Answers(
-            torch.cat([part.log_odds for part in parts]),
-            torch.cat([part.losses for part in parts]),
-            torch.cat([part.labels for part in parts]),
-            [example for part in parts for example in part.examples],
-        )
 
 
 class Judge:
@@ -73,7 +54,7 @@ class Judge:
     def __init__(self, model: PreTrainedModel, tokenizer: Path, args: argparse.Namespace) -> None:
         self.model = model
         self.letters = letter_ids(tokenizer)
-        self._num_tail_tokens = len(encode(Tokenizer.from_file(str(tokenizer / "tokenizer.json")), TEMPLATE_TAIL))
+        self._num_tail_tokens = len(encode(open_tokenizer(tokenizer), TEMPLATE_TAIL))
         self.device = torch.device(args.device)
         self._shared_context = not args.no_shared_context
         self._bfloat16 = args.compute_dtype == "bfloat16"
@@ -84,11 +65,13 @@ class Judge:
 
     def passes(self, examples: Sequence[Example]) -> Iterator[Answers]:
         """The examples of a document in as few passes as --max-rows allows; all as one if their texts are compared."""
-        earlier = torch.empty(0), torch.empty(0)
         parts = self._plain_passes(examples)
-        for answers in [Answers.joined(list(parts))] if self._document_loss else parts:
-            if self._document_loss:
-                answers.losses = answers.losses + self._document_loss * document_losses(answers)
+        if self._document_loss:
+            whole = Answers.joined(list(parts))
+            whole.losses = whole.losses + self._document_loss * document_losses(whole)
+            parts = iter([whole])
+        earlier = torch.empty(0), torch.empty(0)
+        for answers in parts:
             if self._pair_loss:
                 losses, earlier = pair_losses(answers.log_odds, answers.labels, earlier)
                 answers.losses = answers.losses + self._pair_loss * losses
@@ -134,9 +117,11 @@ class Judge:
         return Answers(log_odds, losses, labels, examples)
 
     def check_shared_context(self, examples: Sequence[Example]) -> None:
-        """Throws InputError if this architecture's own attention gives other numbers than the shared pass."""
+        """Throws InputError if this architecture's own attention gives other numbers than the shared pass. Leaves the
+        model ready to be trained."""
         if not self._shared_context:
             return
+        self.model.eval()  # dropout would make any two passes differ
         shortest = sorted(examples, key=lambda e: len(e.input_ids))[:4]
         with torch.inference_mode():
             for tree in build_trees([e.input_ids for e in shortest], self._max_rows):
@@ -152,41 +137,7 @@ class Judge:
                             f"{self.model.config.model_type}: log_odds with shared context {rows[row].item():.6f}, "
                             f"alone {alone:.6f}; this architecture needs --no-shared-context"
                         )
-
-
-def pair_losses(
-    log_odds: torch.Tensor, labels: torch.Tensor, earlier: tuple[torch.Tensor, torch.Tensor]
-) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-    """Of each chunk [chunks], the mean Bradley-Terry loss against all chunks of the other label: those of this pass and
-    those of the document's earlier ones, whose log_odds (rejected, chosen) are numbers without gradient by now. Second:
-    `earlier` for the next pass."""
-    is_chosen = labels > 0.5
-    earlier = earlier[0].to(log_odds.device), earlier[1].to(log_odds.device)
-    losses = torch.zeros_like(log_odds)
-    for own, other in ((False, True), (True, False)):
-        others = torch.cat([log_odds[is_chosen == other], earlier[other]])
-        if len(others):
-            margins = (log_odds[is_chosen == own, None] - others) * (1 if own else -1)
-            losses[is_chosen == own] = softplus(-margins).mean(1)
-    rejected, chosen = (torch.cat([earlier[label], log_odds[is_chosen == label].detach()]) for label in (False, True))
-    return losses, (rejected, chosen)
-
-
-def document_losses(answers: Answers) -> torch.Tensor:
-    """Of each chunk [chunks] of a text made worse, the Bradley-Terry loss of its text's mean log_odds against the real
-    one's; 0 for the others."""
-    rows_of: dict[str, list[int]] = defaultdict(list)
-    real = []
-    for row, example in enumerate(answers.examples):
-        if example.version and example.kind == REAL:
-            real.append(row)
-        elif example.version:
-            rows_of[example.version].append(row)
-    losses = torch.zeros_like(answers.log_odds)
-    for rows in rows_of.values() if real else ():
-        margin = answers.log_odds[real].mean() - answers.log_odds[rows].mean()
-        losses[rows] = softplus(-margin)
-    return losses
+        self.model.train()
 
 
 def evaluate(judge: Judge, examples: ExampleFile, max_documents: int) -> dict[str, float]:
@@ -209,32 +160,6 @@ def evaluate(judge: Judge, examples: ExampleFile, max_documents: int) -> dict[st
     return result
 
 
-class Log:
-    """Lines of JSON in OUT/log.jsonl, and the progress bar's text."""
-
-    def __init__(self, path: Path, bar: tqdm[None]) -> None:
-        self._path = path
-        self._bar = bar
-        self._losses: list[float] = []
-        self._right: list[float] = []
-        self._began = time.monotonic()
-
-    def add(self, answers: Answers) -> None:
-        self._losses += answers.losses.detach().tolist()
-        self._right += ((answers.log_odds.detach() > 0) == (answers.labels > 0.5)).float().tolist()
-
-    def write(self, step: int, **values: float) -> None:
-        if self._losses:
-            values = {"loss": fmean(self._losses), "accuracy": fmean(self._right), **values}
-        record = {"step": step, "seconds": round(time.monotonic() - self._began, 1)}
-        record |= {name: round(value, 4) for name, value in values.items()}
-        with self._path.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(record) + "\n")
-        if self._losses:
-            self._bar.set_postfix(loss=f"{fmean(self._losses):.3f}", accuracy=f"{fmean(self._right):.3f}")
-        self._losses, self._right = [], []
-
-
 def steps_of(file: ExampleFile, args: argparse.Namespace) -> list[list[int]]:
     """Groups of each optimizer step. The order is the seed's."""
     rng = random.Random(args.seed)
@@ -243,15 +168,30 @@ def steps_of(file: ExampleFile, args: argparse.Namespace) -> list[list[int]]:
     return steps[: args.max_steps]
 
 
+def read_examples(path: Path, tokenizer_folder: Path) -> ExampleFile:
+    examples = ExampleFile(path)
+    examples.check_tokenizer(open_tokenizer(tokenizer_folder), tokenizer_folder)
+    return examples
+
+
+def check_examples(examples: ExampleFile, args: argparse.Namespace) -> None:
+    """Throws InputError if there is nothing in them to learn by these options."""
+    rejected, chosen = examples.num_labels
+    if not rejected or not chosen:
+        raise InputError(f"{args.data}: expected chosen and rejected chunks, found {chosen} and {rejected}")
+    if args.document_loss and not examples.compares_texts:
+        raise InputError(
+            f"{args.data}: --document-loss: expected a document with chunks of its real text and of one made worse, "
+            f'both with "version" and the scope "{DOCUMENT}" in "provenance", found none'
+        )
+
+
 def train(args: argparse.Namespace) -> None:
-    torch.manual_seed(args.seed)
     tokenizer_folder = args.fresh or args.base
     letters = letter_ids(tokenizer_folder)
-    examples = ExampleFile(args.data)
-    evaluated = ExampleFile(args.eval_data) if args.eval_data else None
-    if min(examples.num_labels) == 0:
-        rejected, chosen = examples.num_labels
-        raise InputError(f"{args.data}: expected chosen and rejected chunks, found {chosen} and {rejected}")
+    examples = read_examples(args.data, tokenizer_folder)
+    evaluated = read_examples(args.eval_data, tokenizer_folder) if args.eval_data else None
+    check_examples(examples, args)
     if args.fresh:
         model = fresh_model(args.fresh, args, shared_context=not args.no_shared_context)
         keep_letters(model, letters)
@@ -265,13 +205,13 @@ def train(args: argparse.Namespace) -> None:
     optimizer = build_optimizer(model, args.learning_rate)
     steps = steps_of(examples, args)
     args.out.mkdir(parents=True, exist_ok=True)
-    first = load_state(args, model, optimizer)
+    state, log = TrainingState(args, examples, model, optimizer), Log(args.out / "log.jsonl")
+    first = state.load(log)
     # Both labels weigh the same, or the head spends itself on following their shares.
     share = examples.num_labels[1] / sum(examples.num_labels)
     weights = torch.tensor([0.5 / (1 - share), 0.5 / share], device=judge.device)
 
     with tqdm(total=len(steps), initial=first, unit="step", disable=None, mininterval=1.0) as bar:
-        log = Log(args.out / "log.jsonl", bar)
         for step in range(first, len(steps)):
             set_learning_rate(optimizer, args.learning_rate, step, len(steps))
             groups = [examples.group(index) for index in steps[step]]
@@ -280,54 +220,19 @@ def train(args: argparse.Namespace) -> None:
                 for answers in judge.passes(group):
                     (weights[answers.labels.long()] @ answers.losses / num_chunks).backward()
                     log.add(answers)
-            take_step(model, optimizer)
+            take_step(model, optimizer, step + 1)
             bar.update()
             is_last = step + 1 == len(steps)
             if (step + 1) % args.log_every == 0 or is_last:
-                log.write(step + 1)
+                record = log.write(step + 1)
+                bar.set_postfix(loss=record["loss"], accuracy=record["accuracy"])
             if evaluated and ((step + 1) % args.eval_every == 0 or is_last):
                 found = evaluate(judge, evaluated, args.eval_documents)
                 log.write(step + 1, **{f"eval/{name}": value for name, value in found.items()})
             if (step + 1) % args.save_every == 0 and not is_last:
-                save_state(args, model, optimizer, step + 1)
+                state.save(step + 1, log)
     save_judge(model, letters, tokenizer_folder, args.out, DTYPES[args.dtype])
-    (args.out / STATE_FILE).unlink(missing_ok=True)
-
-
-def fingerprint(args: argparse.Namespace) -> dict[str, str]:
-    """Options that a continued run must share with the one it continues."""
-    free = {"out", "threads", "device", "overwrite", "log_every", "save_every"}
-    free |= {"eval_every", "eval_data", "eval_documents"}
-    return {name: str(value) for name, value in vars(args).items() if name not in free}
-
-
-def save_state(args: argparse.Namespace, model: PreTrainedModel, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Written aside, then renamed: a run that is killed meanwhile keeps the state before."""
-    partial = args.out / (STATE_FILE + ".partial")
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save(state | {"options": fingerprint(args)}, partial)
-    partial.rename(args.out / STATE_FILE)
-
-
-def load_state(args: argparse.Namespace, model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> int:
-    """The step to go on with. Throws InputError if OUT holds a state of other options, or a finished judge."""
-    path = args.out / STATE_FILE
-    if not path.exists() or args.overwrite:
-        if (args.out / "config.json").exists() and not args.overwrite:
-            raise InputError(f"{args.out}: holds a checkpoint already; another --out, or --overwrite")
-        (args.out / "log.jsonl").unlink(missing_ok=True)
-        return 0
-    state = torch.load(path, map_location=args.device, weights_only=True)
-    for name, value in fingerprint(args).items():
-        if state["options"].get(name) != value:
-            raise InputError(
-                f"{path}: the interrupted run had --{name.replace('_', '-')} {state['options'].get(name)}, this one "
-                f"has {value}; the same options go on, --overwrite begins anew"
-            )
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    print(f"going on after step {state['step']}", file=sys.stderr)
-    return int(state["step"])
+    state.remove()
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -341,44 +246,47 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--data", type=Path, required=True, help="examples.jsonl of make_data.py")
     add("--out", type=Path, required=True, help="folder for the judge, log.jsonl and the state of an interrupted run")
     add("--eval-data", type=Path, help="examples.jsonl of held-out documents, to evaluate during training")
-    add("--eval-documents", type=int, default=60, help="documents of an evaluation at most (default: 60)")
-    add("--eval-every", type=int, default=200, help="steps between two evaluations (default: 200)")
-    add("--epochs", type=int, default=1, help="passes over the examples (default: 1)")
-    add("--max-steps", type=int, help="optimizer steps at most (default: as the epochs have)")
+    add("--eval-documents", type=positive, default=60, help="documents of an evaluation at most (default: 60)")
+    add("--eval-every", type=positive, default=200, help="steps between two evaluations (default: 200)")
+    add("--epochs", type=positive, default=1, help="passes over the examples (default: 1)")
+    add("--max-steps", type=positive, help="optimizer steps at most (default: as the epochs have)")
     add(
         "--documents-per-step",
-        type=int,
+        type=positive,
         default=4,
         help="documents of an optimizer step, one pass or more each: gradients accumulate (default: 4)",
     )
     add(
         "--max-rows",
-        type=int,
+        type=positive,
         default=8192,
         help="tokens of one pass at most, about; what memory allows (default: 8192)",
     )
     add(
         "--learning-rate",
-        type=float,
+        type=positive_number,
         default=1e-5,
         help="peak of AdamW's; linear warm-up, then a cosine (default: 1e-5; small fresh models want 5e-4)",
     )
     add(
-        "--token-loss", type=float, default=0.0, help="weight of the same loss at every token of the chunk (default: 0)"
+        "--token-loss",
+        type=weight,
+        default=0.0,
+        help="weight of the same loss at every token of the chunk (default: 0)",
     )
     add(
         "--pair-loss",
-        type=float,
+        type=weight,
         default=0.0,
         help="weight of the Bradley-Terry loss of each chunk against those of the other label in its document "
         "(default: 0)",
     )
     add(
         "--document-loss",
-        type=float,
+        type=weight,
         default=0.0,
         help="weight of the Bradley-Terry loss of each text made worse against the real one, by the means of their "
-        "chunks; all passes of a document stay in memory (default: 0)",
+        "labelled chunks, on each such chunk; all passes of a document stay in memory (default: 0)",
     )
     add(
         "--compute-dtype",
@@ -389,26 +297,18 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--dtype", choices=DTYPES, default="bfloat16", help="of the safetensors written (default: bfloat16)")
     add("--gradient-checkpointing", action="store_true", help="less memory, about a third more time")
     add("--no-shared-context", action="store_true", help="each prompt in a pass of its own")
-    add("--save-every", type=int, default=200, help="steps between two saved states (default: 200)")
-    add("--log-every", type=int, default=20, help="steps between two lines of log.jsonl (default: 20)")
+    add("--save-every", type=positive, default=200, help="steps between two saved states (default: 200)")
+    add("--log-every", type=positive, default=20, help="steps between two lines of log.jsonl (default: 20)")
     add("--seed", type=int, default=3, help="seed of weights and order (default: 3)")
     add("--device", default="cpu", help="torch device (default: cpu)")
-    add("--threads", type=int, help="CPU threads (default: torch's)")
+    add_threads(parser)
     add("--overwrite", action="store_true", help="begin anew where OUT holds a judge or a state")
     add_size_options(parser.add_argument_group("size of a fresh model"))
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_arguments(argv)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    try:
-        train(args)
-    except (InputError, OSError) as error:
-        print(f"train_judge.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return program_main("train_judge.py", train, parse_arguments(argv))
 
 
 if __name__ == "__main__":

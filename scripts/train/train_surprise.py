@@ -25,14 +25,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from checkpoint import copy_tokenizer
+from checkpoint import open_model, open_tokenizer, save_model
+from command_line import add_threads, positive, positive_number, program_main
 from errors import InputError
 from prompt import CHUNK_SIZE
 from schedule import build_optimizer, set_learning_rate, take_step
-from tokenizers import Tokenizer
 from torch.nn.functional import mse_loss, pad
 from train_detector import WINDOW, Window, read_windows
-from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import Qwen2Config, Qwen2ForCausalLM
 from tree import ATTENTION_NAME, plain_tree
 
 PREVIOUS_TOKEN_SCALE = 7.0
@@ -149,7 +149,7 @@ class SurpriseTrainer:
         return -log_p.gather(2, ids[:, 1:, None])[..., 0], -(log_p.exp() * log_p).sum(-1)
 
     def train(self, stage: Stage, learning_rate: float, log_every: int) -> None:
-        """Prints the share of the targets' variance that is explained."""
+        """Prints the share of the targets' variance that is explained. Padding counts for nothing."""
         num_base, num_frozen = self._base.config.num_hidden_layers, stage.num_frozen
         head = torch.nn.Linear(self._model.config.hidden_size, stage.num_values)
         norm = torch.nn.RMSNorm(self._model.config.hidden_size, eps=self._model.config.rms_norm_eps)
@@ -167,11 +167,13 @@ class SurpriseTrainer:
                     wanted = stage.targets(*self._surprise(base, ids))[:, stage.first_token :]
                 hidden = self._run_layers(hidden, num_frozen, self._model.config.num_hidden_layers)
                 found = head(norm(hidden.float()))[:, 1 + stage.first_token :].float()
+            is_text = torch.arange(1 + stage.first_token, WINDOW) < torch.tensor([[w.num_tokens] for w in batch])
+            found, wanted = found[is_text], wanted[is_text]  # [tokens, values], without padding
             loss = mse_loss(found, wanted)
             loss.backward()
-            take_step(new, optimizer)
+            take_step(new, optimizer, step + 1)
             with torch.no_grad():
-                explained.append((1 - (found - wanted).square().mean((0, 1)) / wanted.var((0, 1))).tolist())
+                explained.append((1 - (found - wanted).square().mean(0) / wanted.var(0)).tolist())
             if (step + 1) % log_every == 0 or step + 1 == stage.num_steps:
                 shares = " ".join(f"{x:.3f}" for x in np.mean(explained, 0))
                 seconds = time.monotonic() - began
@@ -181,12 +183,11 @@ class SurpriseTrainer:
 
 
 def train(args: argparse.Namespace) -> None:
-    torch.manual_seed(args.seed)
     rng = random.Random(args.seed)
-    tokenizer = Tokenizer.from_file(str(args.base / "tokenizer.json"))
+    tokenizer = open_tokenizer(args.base)
     windows = read_windows(args.versions, tokenizer, pad=0, rng=rng)
     rng.shuffle(windows)
-    base = AutoModelForCausalLM.from_pretrained(args.base, attn_implementation=ATTENTION_NAME, dtype=torch.float32)
+    base = open_model(args.base, attn_implementation=ATTENTION_NAME)
     if base.config.model_type != "qwen2":
         raise InputError(f"{args.base}: model_type: expected qwen2, found {base.config.model_type}")
     num_base = base.config.num_hidden_layers
@@ -199,31 +200,27 @@ def train(args: argparse.Namespace) -> None:
     ):
         model = grow(model, num_layers, look_back)
         SurpriseTrainer(model, base, windows, batch).train(stage, args.learning_rate, args.log_every)
-    model.save_pretrained(args.out)
-    copy_tokenizer(args.base, args.out)
+    save_model(model, args.base, args.out)
 
 
-def main() -> int:
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True, help="base checkpoint (Qwen2) with its tokenizer")
-    parser.add_argument("--versions", type=Path, required=True, help="versions.jsonl of make_data.py")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the grown checkpoint")
-    parser.add_argument("--token-steps", type=int, default=500, help="steps of the first two layers (default: 500)")
-    parser.add_argument("--mean-steps", type=int, default=300, help="steps of the third layer (default: 300)")
-    parser.add_argument("--batch-tokens", type=int, default=8192, help="tokens of one step (default: 8192)")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak learning rate of AdamW (default: 2e-3)")
-    parser.add_argument("--seed", type=int, default=8, help="seed of weights and order (default: 8)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
-    parser.add_argument("--log-every", type=int, default=20, help="steps between two lines of log (default: 20)")
-    args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    try:
-        train(args)
-    except (InputError, OSError) as error:
-        print(f"train_surprise.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    add = parser.add_argument
+    add("--base", type=Path, required=True, help="base checkpoint (Qwen2) with its tokenizer")
+    add("--versions", type=Path, required=True, help="versions.jsonl of make_data.py")
+    add("--out", type=Path, required=True, help="folder for the grown checkpoint")
+    add("--token-steps", type=positive, default=500, help="steps of the first two layers (default: 500)")
+    add("--mean-steps", type=positive, default=300, help="steps of the third layer (default: 300)")
+    add("--batch-tokens", type=positive, default=8192, help="tokens of one step (default: 8192)")
+    add("--learning-rate", type=positive_number, default=2e-3, help="peak learning rate of AdamW (default: 2e-3)")
+    add("--seed", type=int, default=8, help="seed of weights and order (default: 8)")
+    add("--log-every", type=positive, default=20, help="steps between two lines of log (default: 20)")
+    add_threads(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return program_main("train_surprise.py", train, parse_arguments(argv))
 
 
 if __name__ == "__main__":

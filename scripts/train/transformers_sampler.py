@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from prompt import END_OF_TEXT
-from sampling import Request, check_requests, without_cut_character
+from sampling import CONTEXT_TOKENS, Request, check_requests, without_cut_character
 from tokenizers import Tokenizer
 from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.cache_utils import DynamicLayer
@@ -159,7 +159,7 @@ class TransformersSampler:
         batch: int = 128,
         threads: int | None = None,
         device: str = "cpu",
-        max_context_tokens: int = 192,
+        max_context_tokens: int = CONTEXT_TOKENS,
         bfloat16: bool = True,
     ) -> None:
         """`threads`: of PyTorch in the whole process. `bfloat16`: compute in it, sample in float32 all the same."""
@@ -192,6 +192,8 @@ class TransformersSampler:
         self._accepted = inspect.signature(self._model.forward).parameters
         self._config = config.get_text_config()
         self._num_positions = getattr(self._config, "max_position_embeddings", None)
+        # A context has one token at least.
+        self.max_tokens = None if self._num_positions is None else self._num_positions - 1
         self._beginning = self._beginning_id()
         num_logits = self._model.get_output_embeddings().weight.shape[0]
         # Beyond the tokenizer's ids there may be rows that only fill the matrix up.

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from http_retry import HttpError, JsonEndpoint, MalformedAnswer, Poster, RetryPolicy, require_http_url
+from http_post import HttpError, MalformedAnswer, Poster, RetryPolicy, require_http_url
+from http_retry import JsonEndpoint
 
 BATCH_CHARS = 60_000
 """Text that one Apertium process gets: some seconds of work, so that its start weighs little and results flow."""
@@ -350,7 +351,7 @@ class LibreTranslateTranslator:
             policy=policy or RetryPolicy(max_retries=max_retries),
         )
 
-    def there_and_back(self, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
+    def there_and_back(self, texts: Sequence[str]) -> Iterator[tuple[int, str | None]]:
         try:
             yield from self._endpoint.run([lambda poster, t=text: self._round_trip(poster, t) for text in texts])
         except HttpError as error:
@@ -431,16 +432,19 @@ def open_translator(
     *,
     api_key: str | None = None,
     concurrency: int = 4,
-    timeout_s: float | None = None,
+    timeout_s: float = 60.0,
     max_retries: int = 5,
     max_chars: int | None = None,
 ) -> Translator:
-    """The translator that a command line names: `TRANSLATOR_SPECS`. The key may be in LIBRETRANSLATE_API_KEY."""
+    """The translator that a command line names: `TRANSLATOR_SPECS`. The key may be in LIBRETRANSLATE_API_KEY.
+
+    `timeout_s`: of one answer of a server; an Apertium process, which gets a batch of texts, has its own.
+    """
     kind, _, rest = spec.partition(":")
     if kind == "apertium":
         if rest not in ApertiumTranslator.PIVOTS:
             raise ValueError(f"translator: expected apertium:spa or apertium:cat, found {spec!r}")
-        return ApertiumTranslator(rest, timeout_s=timeout_s or 300.0)
+        return ApertiumTranslator(rest)
     if kind == "libretranslate":
         url, _, pivot = rest.partition("#")
         if not url or not pivot:
@@ -451,7 +455,7 @@ def open_translator(
             pivot,
             api_key or os.environ.get("LIBRETRANSLATE_API_KEY"),
             concurrency=concurrency,
-            timeout_s=timeout_s or 60.0,
+            timeout_s=timeout_s,
             max_retries=max_retries,
             max_chars=max_chars,
         )

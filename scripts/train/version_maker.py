@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 from sampling import Sampler, SamplingError
 from translate import TranslationError, Translator
 from version_plans import Plan, Work
-from versions import REAL
+from versions import REAL, in_nfc
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Maker:
@@ -19,6 +22,8 @@ class Maker:
         self._samplers = samplers
         self._translators = translators
         self._out = out
+        self.num_left_out = 0
+        """Versions without a text: a server refused, or a translator could not do it."""
 
     def run(self, works: Sequence[Work]) -> Exception | None:
         """The first failure of a sampler or translator; what was complete by then is written."""
@@ -37,7 +42,7 @@ class Maker:
         try:
             for number, text in self._samplers[index].sample([request for _, _, request in todo]):
                 work, plan, _ = todo[number]
-                self._fill(work, plan, text)
+                self._fill(work, plan, text)  # None: the sampler refused it
         except SamplingError as error:
             return error
         return None
@@ -55,7 +60,8 @@ class Maker:
 
     def _fill(self, work: Work, plan: Plan, text: str | None) -> None:
         """A version without text is left out."""
-        whole = (plan.prefix + (text or ""))[: plan.max_chars]
+        # A server may send half of a character, as an escape in JSON; it could not be written.
+        whole = (plan.prefix + _SURROGATES.sub("\ufffd", text or ""))[: plan.max_chars]
         plan.version = replace(plan.version, text=whole, rejected=((len(plan.prefix), len(whole)),))
         work.missing -= 1
         self._write_if_complete(work)
@@ -63,7 +69,8 @@ class Maker:
     def _write_if_complete(self, work: Work) -> None:
         if work.missing:
             return
-        versions = [plan.version for plan in work.plans]
+        versions = [in_nfc(plan.version) for plan in work.plans]
         lines = [v.line() for v in versions if v.kind == REAL or (v.rejected and v.rejected[0][0] < v.rejected[0][1])]
+        self.num_left_out += len(versions) - len(lines)
         with self._out.open("a", encoding="utf-8") as out:
             out.write("".join(lines))

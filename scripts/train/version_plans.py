@@ -41,7 +41,7 @@ STRENGTHS = (0.1, 1.0)
 """Training draws uniformly from this range."""
 MAX_SAMPLED_CHUNKS = 8
 """Of one continuation in training: the chunks behind them would cost most and teach least."""
-SAMPLED_TOKENS_MARGIN = 1.4
+SAMPLED_CHUNK_TOKENS = round(1.4 * CHUNK_SIZE)
 """A chunk may take more tokens of the sampling model than of the judge."""
 
 
@@ -63,6 +63,17 @@ class Settings:
     lengths: ExcerptLengths
     weights: tuple[tuple[str, float], ...] = ()
     """Factors on the shares of some kinds in training."""
+    sampler_context: int | None = None
+    """Tokens that samplers see of the text before; None: their defaults, or no sampler."""
+
+    @property
+    def longest_sample(self) -> int:
+        """The most tokens that a sampler is asked for at once."""
+        lengths = self.lengths
+        num_chunks = max(lengths.max_chunks, lengths.long_chunks if lengths.long_share else 0)
+        if self.purpose == "evaluate":
+            return max(1, num_chunks - 1) * CHUNK_SIZE  # the first chunk is real
+        return max(min(num_chunks, MAX_SAMPLED_CHUNKS) * CHUNK_SIZE, SAMPLED_CHUNK_TOKENS)
 
 
 @dataclass
@@ -235,9 +246,7 @@ class Planner:
         suffix = f"-chunk-{chunk}"
         if kind == SAMPLED:
             temperature, index = rng.uniform(*self._settings.temperatures), rng.randrange(len(self._settings.samplers))
-            self._plan_sample(
-                work, CHUNK, suffix, text[:begin], (temperature, index, round(CHUNK_SIZE * SAMPLED_TOKENS_MARGIN), None)
-            )
+            self._plan_sample(work, CHUNK, suffix, text[:begin], (temperature, index, SAMPLED_CHUNK_TOKENS, None))
             return
         reach = end + (end - begin) // 2  # damages may shorten; the chunk should still be a whole one
         if kind == TRANSLATION:

@@ -12,9 +12,10 @@ to compare with the real version; "chunk" = a real beginning and one rejected ch
 from __future__ import annotations
 
 import json
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,29 @@ class Version:
             return Label.REJECTED
         is_real = overlap(chunk, self.chosen) >= max(1, length - CUT_CHARACTER)
         return Label.CHOSEN if is_real and not worse else None
+
+
+def in_nfc(version: Version) -> Version:
+    """The version with its text in Unicode's form NFC, as `prm-score prompts` shows it, and its ranges moved along.
+
+    Where a text in NFC was changed, a letter may meet an accent that it forms one code point with.
+    """
+    text = version.text
+    if unicodedata.is_normalized("NFC", text):
+        return version
+
+    def moved(ranges: Sequence[Range]) -> tuple[Range, ...]:
+        return merged([(normal_length(begin), normal_length(end)) for begin, end in ranges])
+
+    def normal_length(end: int) -> int:
+        return len(unicodedata.normalize("NFC", text[:end]))
+
+    return replace(
+        version,
+        text=unicodedata.normalize("NFC", text),
+        chosen=moved(version.chosen),
+        rejected=moved(version.rejected),
+    )
 
 
 def overlap(chunk: Range, ranges: Sequence[Range]) -> int:

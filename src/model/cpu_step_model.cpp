@@ -332,8 +332,10 @@ CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model)
 CpuStepModel::~CpuStepModel() = default;
 
 std::shared_ptr<TrunkCache> CpuStepModel::make_trunk(int64_t num_rows) const {
-  const c10::InferenceMode no_autograd;
-  return std::make_shared<TrunkCache>(model_->config, num_rows, at::TensorOptions(model_->options.dtype));
+  return with_torch_errors("keys and values of a document", [&] {
+    const c10::InferenceMode no_autograd;
+    return std::make_shared<TrunkCache>(model_->config, num_rows, at::TensorOptions(model_->options.dtype));
+  });
 }
 
 void CpuStepModel::reserve(const Step& step) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <climits>
+#include <cstdlib>
 #include <optional>
 #include <string>
 
@@ -53,6 +54,10 @@ std::string libtorch_folder() {
 
 // Registers CUDA's kernels with libtorch. Never unloaded.
 Obstacle load_cuda_library() {
+  // Products chosen by the clock would give other bits from run to run. Caches of all sizes come and go between steps;
+  // memory in pieces would look like none.
+  ::setenv("PYTORCH_TUNABLEOP_ENABLED", "0", /*overwrite=*/1);
+  ::setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True", /*overwrite=*/0);
   const std::string path = libtorch_folder() + "/libtorch_cuda.so";
   if (::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     return std::string("libtorch without CUDA (") + ::dlerror() + ")";

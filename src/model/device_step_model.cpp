@@ -9,9 +9,9 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/mul.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
-#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
@@ -38,28 +38,57 @@ void apply(const Linear& linear, const at::Tensor& rows, at::Tensor out) {
   }
 }
 
-// float32 [.., size], weight [size] of any dtype -> float32
+// float32 [.., size], weight float32 [size] -> float32
 at::Tensor norm(const at::Tensor& rows, const at::Tensor& weight, double eps) {
-  return std::get<0>(at::_fused_rms_norm(rows, {rows.size(-1)}, weight.to(at::kFloat), eps));
+  return std::get<0>(at::_fused_rms_norm(rows, {rows.size(-1)}, weight, eps));
 }
 
 // Turns heads [num_rows, num_heads, head_dim] to their positions, in place; cos and sin float32 [num_rows, 1, half].
 void rotate(at::Tensor heads, const at::Tensor& cos, const at::Tensor& sin) {
   const int64_t half = heads.size(-1) / 2;
-  const at::Tensor first = heads.narrow(-1, 0, half).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-  const at::Tensor second = heads.narrow(-1, half, half).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-  heads.narrow(-1, 0, half).copy_(first * cos - second * sin);
-  heads.narrow(-1, half, half).copy_(second * cos + first * sin);
+  const at::Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
+  const at::Tensor turned_first = at::mul(first, cos).addcmul_(second, sin, -1);  // float32, as cos is
+  const at::Tensor turned_second = at::mul(second, cos).addcmul_(first, sin);
+  first.copy_(turned_first);
+  second.copy_(turned_second);
 }
 
-// Attention to own rows and to shared ones as if it had been one. has_shared [num_queries, 1, 1]: where the latter is
-// not to be looked at.
-at::Tensor merged(const Attended& own, const Attended& shared, const at::Tensor& has_shared) {
+// Attention to own rows and to shared ones as if it had been one, float32. has_none [num_queries, 1, 1]: where there
+// are no shared ones, whose log-sum-exp then says nothing.
+at::Tensor merged(const Attended& own, const Attended& shared, const at::Tensor& has_none) {
   const at::Tensor difference = (own.log_sum_exp - shared.log_sum_exp).transpose(0, 1).unsqueeze(-1);
-  const at::Tensor both =
-      own.rows.to(at::kFloat) * at::sigmoid(difference) + shared.rows.to(at::kFloat) * at::sigmoid(-difference);
-  return at::where(has_shared, both.to(own.rows.scalar_type()), own.rows);
+  const at::Tensor own_share = at::sigmoid(difference).masked_fill_(has_none, 1.0);
+  const at::Tensor other_share = at::sigmoid(-difference).masked_fill_(has_none, 0.0);
+  return at::mul(own.rows, own_share).addcmul_(shared.rows, other_share);
 }
+
+// Where each query has no key: [num_queries, 1, 1].
+at::Tensor queries_without_keys(const std::vector<KeySpan>& spans, at::Device device) {
+  std::vector<uint8_t> has_none;
+  for (const KeySpan& span : spans) has_none.insert(has_none.end(), span.end - span.begin, span.num_keys > 0 ? 0 : 1);
+  return on_device(has_none, device).to(at::kBool).view({-1, 1, 1});
+}
+
+// The last query of each span, and the keys that it sees.
+std::vector<KeySpan> last_queries(std::vector<KeySpan> spans) {
+  for (size_t i = 0; i < spans.size(); ++i) {
+    spans[i].begin = static_cast<int64_t>(i);
+    spans[i].end = spans[i].begin + 1;
+  }
+  return spans;
+}
+
+// How branches see their own rows and the trunks'.
+struct BranchPlans {
+  VarlenPlan own, shared;
+  at::Tensor has_none_shared;  // [num_queries, 1, 1]
+
+  BranchPlans(const std::vector<KeySpan>& own_spans, const std::vector<KeySpan>& shared_spans, bool is_causal,
+              at::Device device)
+      : own(make_varlen_plan(own_spans, is_causal, device)),
+        shared(make_varlen_plan(shared_spans, /*is_causal=*/false, device)),
+        has_none_shared(queries_without_keys(shared_spans, device)) {}
+};
 
 }  // namespace
 
@@ -72,9 +101,8 @@ class DeviceStepModel::Pass {
         layout_(make_step_layout(step)),
         device_(model.model_->options.device),
         tiles_(make_varlen_plan(layout_.tiles, /*is_causal=*/true, device_)),
-        branches_(make_varlen_plan(layout_.branches, /*is_causal=*/true, device_)),
-        shared_(make_varlen_plan(layout_.shared, /*is_causal=*/false, device_)),
-        has_shared_(rows_with_keys(layout_.shared)) {
+        branches_(layout_.branches, layout_.shared, /*is_causal=*/true, device_),
+        answers_(last_queries(layout_.branches), last_queries(layout_.shared), /*is_causal=*/false, device_) {
     const at::TensorOptions options(device_);
     const at::TensorOptions compute = options.dtype(model.model_->options.dtype);
     const int64_t num_padded = rounded_up(layout_.num_rows(), model.block_rows_);
@@ -96,6 +124,11 @@ class DeviceStepModel::Pass {
   }
 
  private:
+  // [num_rows, num_key_value_heads, head_dim]
+  struct KeysAndValues {
+    at::Tensor keys, values;
+  };
+
   void run_layer(int64_t layer) {
     load_layer(layer);
     for (int64_t block = 0; block < num_blocks(); ++block) project(block, 0);
@@ -127,17 +160,7 @@ class DeviceStepModel::Pass {
       turn_heads(out, weights_.q_norm, cos.narrow(0, begin, kAnswerBlockRows), sin.narrow(0, begin, kAnswerBlockRows));
     }
     const at::Tensor attended = at::zeros_like(queries);
-    const auto single = [&](std::vector<KeySpan> spans) {  // the last query of each
-      for (size_t i = 0; i < spans.size(); ++i) {
-        spans[i].begin = static_cast<int64_t>(i);
-        spans[i].end = spans[i].begin + 1;
-      }
-      return spans;
-    };
-    attend_branches(layer, queries.narrow(0, 0, num_answers),
-                    make_varlen_plan(single(layout_.branches), /*is_causal=*/false, device_),
-                    make_varlen_plan(single(layout_.shared), /*is_causal=*/false, device_),
-                    rows_with_keys(single(layout_.shared)), attended.narrow(0, 0, num_answers));
+    attend_branches(trunk_rows(layer), queries.narrow(0, 0, num_answers), answers_, attended.narrow(0, 0, num_answers));
     const at::Tensor log_odds = at::empty({num_padded}, hidden.options());
     for (int64_t begin = 0; begin < num_padded; begin += kAnswerBlockRows) {
       const at::Tensor block = hidden.narrow(0, begin, kAnswerBlockRows);
@@ -154,6 +177,10 @@ class DeviceStepModel::Pass {
   void load_layer(int64_t layer) {
     weights_ = {};  // give back first: a converted layer of a large model is large
     weights_ = m_.model_->weights.layer(layer);
+    for (at::Tensor* vector :
+         {&weights_.input_layernorm, &weights_.post_attention_layernorm, &weights_.q_norm, &weights_.k_norm}) {
+      if (vector->defined()) *vector = vector->to(at::kFloat);
+    }
   }
 
   at::Tensor normed(const at::Tensor& hidden, const at::Tensor& weight) const {
@@ -176,6 +203,10 @@ class DeviceStepModel::Pass {
     apply(weights_.qkv_proj.outputs(first_output, num_outputs),
           normed(of_block(hidden_, block), weights_.input_layernorm), rows.narrow(1, first_output, num_outputs));
     const at::Tensor cos = of_block(cos_, block), sin = of_block(sin_, block);
+    if (first_output == 0 && !config_.qk_norm) {  // queries and keys lie side by side
+      turn_heads(rows.narrow(1, 0, query_size + key_value_size), {}, cos, sin);
+      return;
+    }
     if (first_output == 0) turn_heads(rows.narrow(1, 0, query_size), weights_.q_norm, cos, sin);
     turn_heads(rows.narrow(1, query_size, key_value_size), weights_.k_norm, cos, sin);
   }
@@ -190,33 +221,33 @@ class DeviceStepModel::Pass {
   void attend(int64_t layer) const {
     const at::Tensor queries = qkv_.narrow(1, 0, config_.query_size());
     const int64_t num_trunk_rows = layout_.num_trunk_rows, num_branch_rows = layout_.num_rows() - num_trunk_rows;
+    const KeysAndValues of_trunks = trunk_rows(layer);
     if (num_trunk_rows > 0) {
-      const Attended tiles = m_.attention_->attend(by_heads(queries.narrow(0, 0, num_trunk_rows)),
-                                                   by_heads(trunk_rows(layer, &TrunkCache::keys)),
-                                                   by_heads(trunk_rows(layer, &TrunkCache::values)), tiles_);
+      const Attended tiles = m_.attention_->attend(by_heads(queries.narrow(0, 0, num_trunk_rows)), of_trunks.keys,
+                                                   of_trunks.values, tiles_);
       attended_.narrow(0, 0, num_trunk_rows).copy_(tiles.rows.flatten(1));
     }
     if (num_branch_rows > 0) {
-      attend_branches(layer, queries.narrow(0, num_trunk_rows, num_branch_rows), branches_, shared_, has_shared_,
+      attend_branches(of_trunks, queries.narrow(0, num_trunk_rows, num_branch_rows), branches_,
                       attended_.narrow(0, num_trunk_rows, num_branch_rows));
     }
   }
 
   // queries and out [num_queries, query_size]
-  void attend_branches(int64_t layer, const at::Tensor& queries, const VarlenPlan& own, const VarlenPlan& shared,
-                       const at::Tensor& has_shared, at::Tensor out) const {
+  void attend_branches(const KeysAndValues& of_trunks, const at::Tensor& queries, const BranchPlans& plans,
+                       at::Tensor out) const {
     const int64_t num_branch_rows = layout_.num_rows() - layout_.num_trunk_rows;
     const auto branch_rows = [&](const at::Tensor& rows) {
       return by_heads(rows.narrow(0, layout_.num_trunk_rows, num_branch_rows));
     };
-    const Attended to_own = m_.attention_->attend(by_heads(queries), branch_rows(keys()), branch_rows(values()), own);
-    if (shared.max_num_keys == 0) {
+    const Attended to_own =
+        m_.attention_->attend(by_heads(queries), branch_rows(keys()), branch_rows(values()), plans.own);
+    if (plans.shared.max_num_keys == 0) {
       out.copy_(to_own.rows.flatten(1));
       return;
     }
-    const Attended to_shared = m_.attention_->attend(by_heads(queries), by_heads(trunk_rows(layer, &TrunkCache::keys)),
-                                                     by_heads(trunk_rows(layer, &TrunkCache::values)), shared);
-    out.copy_(merged(to_own, to_shared, has_shared).flatten(1));
+    const Attended to_shared = m_.attention_->attend(by_heads(queries), of_trunks.keys, of_trunks.values, plans.shared);
+    out.copy_(merged(to_own, to_shared, plans.has_none_shared).flatten(1));
   }
 
   // From attention to the end of the layer: hidden += o_proj(attended); hidden += mlp(norm(hidden)).
@@ -226,9 +257,10 @@ class DeviceStepModel::Pass {
     hidden.add_(output);
     const at::Tensor gate_up = at::empty({hidden.size(0), 2 * config_.intermediate_size}, qkv_.options());
     apply(weights_.gate_up_proj, normed(hidden, weights_.post_attention_layernorm), gate_up);
-    const at::Tensor gate = gate_up.narrow(1, 0, config_.intermediate_size);
-    const at::Tensor up = gate_up.narrow(1, config_.intermediate_size, config_.intermediate_size);
-    apply(weights_.down_proj, at::silu(gate) * up, output);
+    at::Tensor gate = gate_up.narrow(1, 0, config_.intermediate_size);
+    at::silu_(gate);
+    gate.mul_(gate_up.narrow(1, config_.intermediate_size, config_.intermediate_size));
+    apply(weights_.down_proj, gate, output);
     hidden.add_(output);
   }
 
@@ -244,26 +276,26 @@ class DeviceStepModel::Pass {
   }
   [[nodiscard]] at::Tensor by_heads(const at::Tensor& rows) const { return rows.unflatten(-1, {-1, config_.head_dim}); }
 
-  // Keys or values of all trunks of the step, one behind another.
-  at::Tensor trunk_rows(int64_t layer, const at::Tensor& (TrunkCache::*part)(int64_t) const) const {
-    std::vector<at::Tensor> parts;
-    for (const auto& trunk : layout_.trunks) parts.push_back(((*trunk).*part)(layer));
-    return parts.size() == 1 ? parts[0] : at::cat(parts);
-  }
-
-  // Of every query [num_queries, 1, 1]: whether it has any key.
-  at::Tensor rows_with_keys(const std::vector<KeySpan>& spans) const {
-    std::vector<uint8_t> has_keys;
-    for (const KeySpan& span : spans) has_keys.insert(has_keys.end(), span.end - span.begin, span.num_keys > 0 ? 1 : 0);
-    return on_device(has_keys, device_).to(at::kBool).view({-1, 1, 1});
+  // Of all trunks of the step, one behind another.
+  KeysAndValues trunk_rows(int64_t layer) const {
+    if (layout_.trunks.empty()) return {};
+    std::vector<at::Tensor> keys, values;
+    for (const auto& trunk : layout_.trunks) {
+      keys.push_back(trunk->keys(layer));
+      values.push_back(trunk->values(layer));
+    }
+    const auto joined = [](const std::vector<at::Tensor>& parts) {
+      return parts.size() == 1 ? parts[0] : at::cat(parts);
+    };
+    return {.keys = by_heads(joined(keys)), .values = by_heads(joined(values))};
   }
 
   const DeviceStepModel& m_;
   const ModelConfig& config_;
   StepLayout layout_;
   at::Device device_;
-  VarlenPlan tiles_, branches_, shared_;
-  at::Tensor has_shared_;  // of the branches' rows
+  VarlenPlan tiles_;
+  BranchPlans branches_, answers_;  // all rows of the branches; the last one of each
   // Of the step's rows as the layout orders them, padded to whole blocks:
   at::Tensor hidden_;     // float32 [.., hidden_size]
   at::Tensor qkv_;        // [.., query_size + 2 key_value_size]
@@ -276,7 +308,7 @@ DeviceStepModel::DeviceStepModel(std::shared_ptr<const LoadedModel> model, int64
     : model_(std::move(model)),
       block_rows_(block_rows),
       rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)),
-      attention_(make_varlen_attention(model_->options.device, model_->options.dtype)) {
+      attention_(make_varlen_attention(model_->options.device, model_->options.dtype, model_->config.head_dim)) {
   const c10::InferenceMode no_autograd;
   norm_ = model_->weights.norm.to(model_->options.device);
   label_difference_ = model_->weights.label_difference.to(model_->options.device);
@@ -297,8 +329,10 @@ void DeviceStepModel::reserve_positions(int64_t num_positions) {
   constexpr int64_t kMoreAtATime = 4096;
   const int64_t half = model_->config.head_dim / 2;
   rotary_.reserve(rounded_up(num_positions, kMoreAtATime));
-  cos_ = on_device(rotary_.cos(), model_->options.device).view({-1, half});
-  sin_ = on_device(rotary_.sin(), model_->options.device).view({-1, half});
+  at::Tensor cos = on_device(rotary_.cos(), model_->options.device).view({-1, half});
+  at::Tensor sin = on_device(rotary_.sin(), model_->options.device).view({-1, half});
+  cos_ = std::move(cos);  // both or none: memory may run out in between
+  sin_ = std::move(sin);
 }
 
 std::vector<float> DeviceStepModel::run(const Step& step) {
@@ -314,10 +348,19 @@ int64_t bytes_per_row(const ModelConfig& config, at::ScalarType dtype) {
   constexpr int64_t kFloat = 4;
   const int64_t activations = kFloat * (config.hidden_size + config.head_dim) +
                               element * (2 * config.query_size() + 2 * config.key_value_size());
-  // Queries, results and their merging, in float32 at most; keys and values of one layer side by side.
-  const int64_t attention = kFloat * 4 * config.query_size() + element * 2 * config.key_value_size();
+  // What attention gives, its merging in float32; keys and values of one layer side by side.
+  const int64_t attention = (2 * element + kFloat) * config.query_size() + element * 2 * config.key_value_size();
   const int64_t cache = element * 2 * config.key_value_size() * config.num_hidden_layers;
   return activations + attention + cache;
+}
+
+int64_t bytes_per_block(const ModelConfig& config, at::ScalarType dtype) {
+  const auto element = static_cast<int64_t>(c10::elementSize(dtype));
+  constexpr int64_t kFloat = 4;
+  const int64_t feed_forward = element * 2 * config.intermediate_size;
+  const int64_t norms = (2 * kFloat + 2 * element) * config.hidden_size;
+  const int64_t turning = kFloat * 2 * (config.query_size() + config.key_value_size());
+  return DeviceStepModel::kBlockRows * (std::max(feed_forward, turning) + norms);
 }
 
 }  // namespace prm_score

@@ -42,6 +42,10 @@ RotaryPositions::RotaryPositions(const at::Tensor& inverse_frequencies)
                            inverse_frequencies.const_data_ptr<float>() + inverse_frequencies.numel()) {}
 
 void RotaryPositions::reserve(int64_t num_positions) {
+  // First all the memory: running out of it midway would leave a part of a position.
+  const auto num_values = static_cast<size_t>(num_positions) * inverse_frequencies_.size();
+  cos_.reserve(num_values);
+  sin_.reserve(num_values);
   for (int64_t position = std::ssize(cos_) / std::ssize(inverse_frequencies_); position < num_positions; ++position) {
     for (const float inverse_frequency : inverse_frequencies_) {
       const float angle = static_cast<float>(position) * inverse_frequency;

@@ -48,6 +48,10 @@ VarlenPlan make_varlen_plan(std::vector<KeySpan> spans, bool is_causal, at::Devi
   return plan;
 }
 
+bool FlashAttention::suits(at::Device device, at::ScalarType dtype, int64_t head_dim) {
+  return device.is_cuda() && dtype == at::kBFloat16 && head_dim % 8 == 0 && head_dim <= 256;
+}
+
 Attended FlashAttention::attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                                 const VarlenPlan& plan) const {
   // With the number of keys given apart, the begins of the keys need not follow each other: spans may share keys. A
@@ -95,8 +99,9 @@ Attended SpanwiseAttention::attend(const at::Tensor& query, const at::Tensor& ke
   return attended;
 }
 
-std::unique_ptr<const VarlenAttention> make_varlen_attention(at::Device device, at::ScalarType dtype) {
-  if (device.is_cuda() && dtype == at::kBFloat16) return std::make_unique<FlashAttention>();
+std::unique_ptr<const VarlenAttention> make_varlen_attention(at::Device device, at::ScalarType dtype,
+                                                             int64_t head_dim) {
+  if (FlashAttention::suits(device, dtype, head_dim)) return std::make_unique<FlashAttention>();
   return std::make_unique<SpanwiseAttention>();
 }
 

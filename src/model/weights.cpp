@@ -187,12 +187,15 @@ std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& folde
 }
 
 std::shared_ptr<const LoadedModel> in_float32(const LoadedModel& model) {
-  WeightOptions options = model.options;
-  options.dtype = at::kFloat;
-  options.layer_memory = 0;
   return with_torch_errors("float32", [&] {
     const c10::InferenceMode no_autograd;
-    return load(model.config, model.weights.loader->source(), options);
+    auto exact = std::make_shared<LoadedModel>(model);  // the tables are in the checkpoint's dtype, the rest in float32
+    exact->options.dtype = at::kFloat;
+    exact->weights.resident_layers.clear();
+    exact->weights.loader =
+        std::make_shared<const WeightLoader>(model.weights.loader->source(), model.config, exact->options);
+    exact->weights.norm = exact->weights.loader->norm();
+    return exact;
   });
 }
 

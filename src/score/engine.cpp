@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "prm_score/error.h"
+
 namespace prm_score {
 namespace {
 
@@ -38,12 +40,23 @@ bool SharedPrefixEngine::append(const std::vector<TokenId>& ids, int64_t begin, 
   return true;
 }
 
+// Memory for the trunk at work; false if there is none as long as the step's other documents hold theirs.
+bool SharedPrefixEngine::make_cache(Work& work, const Step& step) const {
+  try {
+    work.cache = model_->make_trunk(std::ssize(work.plan.trunks[work.trunk].ids));
+    return true;
+  } catch (const OutOfMemory&) {
+    if (step.input_ids.empty()) throw;
+    return false;
+  }
+}
+
 // As many of the document's segments as the step has room for.
 void SharedPrefixEngine::fill(Work& work, Step& step, std::vector<Answer>& answers) {
   while (!work.is_planned_out()) {
     const TrunkPlan& trunk = work.plan.trunks[work.trunk];
     const auto trunk_size = std::ssize(trunk.ids);
-    if (!work.cache && trunk_size > 0) work.cache = model_->make_trunk(trunk_size);
+    if (!work.cache && trunk_size > 0 && !make_cache(work, step)) return;
     if (work.branch < trunk.branches.size() && trunk.branches[work.branch].num_shared <= work.num_rows) {
       const Branch& branch = trunk.branches[work.branch];
       if (!append(branch.ids, 0, std::ssize(branch.ids), {.trunk = work.cache, .num_shared = branch.num_shared}, step))

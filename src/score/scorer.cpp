@@ -88,7 +88,9 @@ int64_t default_max_batch_tokens(const LoadedModel& model, int num_threads) {
   const at::Device device = model.options.device;
   if (device.is_cpu()) return std::max<int64_t>(2048, int64_t{512} * num_threads);
   constexpr int64_t kMost = 4 * DeviceStepModel::kBlockRows;
-  const int64_t fitting = available_device_memory_bytes(device) / 2 / bytes_per_row(model.config, model.options.dtype);
+  const auto& [config, options, weights] = model;
+  const int64_t free = available_device_memory_bytes(device) / 2 - bytes_per_block(config, options.dtype);
+  const int64_t fitting = std::max<int64_t>(0, free) / bytes_per_row(config, options.dtype);
   const int64_t blocks = fitting / DeviceStepModel::kBlockRows;
   return blocks > 0 ? std::min(kMost, blocks * DeviceStepModel::kBlockRows) : std::max(kMinBatchTokens, fitting);
 }

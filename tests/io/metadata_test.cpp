@@ -59,7 +59,7 @@ TEST(FormatMetadata, PartsStandInTheHeadersOrder) {
 
 TEST(FormatMetadata, SaysThatWeightsAreRandom) {
   Metadata metadata;
-  metadata.checkpoint = CheckpointMetadata{.folder = "/m", .random_weights = "/c/config.json"};
+  metadata.checkpoint.emplace().random_weights = "/c/config.json";
   EXPECT_EQ(Json::parse(format_metadata(metadata))["checkpoint"]["random_weights"], "/c/config.json");
 }
 

@@ -1,18 +1,29 @@
 // What only a GPU can show: that its kernels do what the engine asks of them, with the same bits wherever a row lies.
-// Skipped without one. The first thing of each test is to look for the GPU: libtorch does so but once.
+// Skipped without one, or, with PRM_SCORE_TEST_REQUIRE_GPU set, a failure. The first thing of each test is to look for
+// the GPU: libtorch does so but once.
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <filesystem>
 #include <random>
+#include <utility>
 
+#include "checkpoint_builder.h"
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
+#include "prm_score/error.h"
 #include "prm_score/model/device.h"
 #include "prm_score/model/device_step_model.h"
+#include "prm_score/model/splitting_step_model.h"
 #include "prm_score/model/varlen_attention.h"
 #include "prm_score/score/engine.h"
 #include "prm_score/score/self_check.h"
@@ -21,7 +32,8 @@ namespace prm_score {
 namespace {
 
 bool has_gpu() {
-  static const bool found = parse_device("auto").is_cuda();
+  static const bool is_required = std::getenv("PRM_SCORE_TEST_REQUIRE_GPU") != nullptr;
+  static const bool found = parse_device(is_required ? "cuda" : "auto").is_cuda();
   return found;
 }
 
@@ -33,19 +45,68 @@ std::shared_ptr<const LoadedModel> judge_on_gpu(const char* folder, at::ScalarTy
                     {.device = at::kCUDA, .dtype = dtype, .label_a_id = 32, .label_b_id = 33});
 }
 
+// Queries and keys as the engine has them: parts of the rows of fused projections. More than one block of queries, keys
+// that spans share, and a span without any.
 TEST(GpuTest, FlashAttentionDoesWhatPlainProductsDo) {
   SKIP_WITHOUT_GPU();
   at::manual_seed(4);
-  const at::TensorOptions options = at::TensorOptions(at::kCUDA).dtype(at::kBFloat16);
-  const at::Tensor query = at::randn({11, 6, 64}).to(options), key = at::randn({20, 2, 64}).to(options),
-                   value = at::randn({20, 2, 64}).to(options);
-  const std::vector<KeySpan> spans = {{0, 3, 4, 9}, {3, 4, 4, 2}, {4, 9, 0, 20}, {9, 11, 4, 9}};
-  for (const bool is_causal : {false, true}) {
-    const VarlenPlan plan = make_varlen_plan(spans, is_causal, at::kCUDA);
-    const Attended flash = FlashAttention().attend(query, key, value, plan);
-    const Attended plain = SpanwiseAttention().attend(query, key, value, plan);
-    EXPECT_TRUE(at::allclose(flash.log_sum_exp, plain.log_sum_exp, 1e-2, 1e-2));
-    EXPECT_TRUE(at::allclose(flash.rows.to(at::kFloat), plain.rows.to(at::kFloat), 2e-2, 2e-2));
+  constexpr int64_t kHeads = 6, kKeyHeads = 2;
+  const std::vector<KeySpan> spans = {{0, 3, 4, 9}, {3, 4, 4, 2}, {4, 9, 0, 20}, {9, 309, 0, 700}, {309, 400, 8, 91}};
+  for (const int64_t head_dim : {8, 64, 128}) {
+    const at::TensorOptions options = at::TensorOptions(at::kCUDA).dtype(at::kBFloat16);
+    const at::Tensor fused = at::randn({700, (kHeads + 2 * kKeyHeads) * head_dim}).to(options);
+    const auto part = [&](int64_t begin, int64_t num_heads) {
+      return fused.narrow(1, begin * head_dim, num_heads * head_dim).unflatten(-1, {num_heads, head_dim});
+    };
+    const at::Tensor query = part(0, kHeads).narrow(0, 0, 400);
+    for (const bool is_causal : {false, true}) {
+      const VarlenPlan plan = make_varlen_plan(spans, is_causal, at::kCUDA);
+      const Attended flash = FlashAttention().attend(query, part(6, kKeyHeads), part(8, kKeyHeads), plan);
+      const Attended plain = SpanwiseAttention().attend(query, part(6, kKeyHeads), part(8, kKeyHeads), plan);
+      EXPECT_TRUE(at::allclose(flash.log_sum_exp, plain.log_sum_exp, 1e-2, 1e-2)) << head_dim;
+      EXPECT_TRUE(at::allclose(flash.rows.to(at::kFloat), plain.rows.to(at::kFloat), 2e-2, 2e-2)) << head_dim;
+    }
+    const VarlenPlan none = make_varlen_plan({{0, 2, 0, 5}, {2, 4, 0, 0}}, /*is_causal=*/false, at::kCUDA);
+    const Attended rows = FlashAttention().attend(query.narrow(0, 0, 4), part(6, kKeyHeads), part(8, kKeyHeads), none);
+    EXPECT_EQ(rows.rows.narrow(0, 2, 2).abs().max().item<float>(), 0.0F) << head_dim;
+  }
+}
+
+// What the promise of same bits stands on: blocks of the engine's two shapes, at the sizes of real models.
+TEST(GpuTest, ARowsProductIsTheSameAtEveryPlaceOfItsBlock) {
+  SKIP_WITHOUT_GPU();
+  at::manual_seed(5);
+  constexpr std::pair<int64_t, int64_t> kProducts[] = {
+      // inputs, outputs: 0.5B, 7B, the shipped judge, odd sizes
+      {896, 1152},   {896, 896}, {896, 9728}, {4864, 896}, {3584, 4608}, {3584, 3584}, {3584, 37888},
+      {18944, 3584}, {256, 512}, {256, 1408}, {704, 256},  {112, 346},   {173, 112}};
+  for (const auto& [num_inputs, num_outputs] : kProducts) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      const at::TensorOptions options = at::TensorOptions(at::kCUDA).dtype(dtype);
+      const at::Tensor weight = at::randn({num_outputs, num_inputs}, options);
+      for (const int64_t num_rows : {DeviceStepModel::kBlockRows, DeviceStepModel::kAnswerBlockRows}) {
+        const at::Tensor rows = at::randn({num_rows, num_inputs}, options);
+        const at::Tensor plain = at::mm(rows, weight.t());
+        for (const int64_t shift : {1, 64, 129}) {
+          const at::Tensor moved = at::mm(rows.roll({shift}, {0}).contiguous(), weight.t());
+          EXPECT_TRUE(at::equal(plain.roll({shift}, {0}), moved))
+              << num_inputs << " -> " << num_outputs << ", " << num_rows << " rows, " << dtype_name(dtype);
+        }
+      }
+    }
+  }
+}
+
+// Products whose sums are cut for the sake of speed must not lose their end.
+TEST(GpuTest, ProductsAddUpEveryInput) {
+  SKIP_WITHOUT_GPU();
+  for (const int64_t num_inputs : {112, 173, 256, 704, 896, 3584, 4864, 18944}) {
+    const at::TensorOptions options = at::TensorOptions(at::kCUDA).dtype(at::kBFloat16);
+    for (const int64_t num_rows : {DeviceStepModel::kBlockRows, DeviceStepModel::kAnswerBlockRows}) {
+      const at::Tensor sums = at::mm(at::ones({num_rows, num_inputs}, options), at::ones({num_inputs, 896}, options));
+      const float exact = at::full({1}, num_inputs, options).item<float>();  // the nearest that bfloat16 has
+      EXPECT_TRUE((sums == exact).all().item<bool>()) << num_inputs;
+    }
   }
 }
 
@@ -62,10 +123,28 @@ TEST(GpuTest, TheEngineHoldsAgainstEachPromptOnItsOwn) {
 
 using LogOdds = std::vector<std::vector<std::optional<float>>>;
 
-// Of the plans, given to the engine in `order`.
+// Runs out of memory each time that a step is larger than some size.
+class ForgetfulModel final : public StepModel {
+ public:
+  ForgetfulModel(const std::shared_ptr<const LoadedModel>& model, int64_t max_rows) : model_(model), rows_(max_rows) {}
+
+  std::vector<float> run(const Step& step) override {
+    if (std::ssize(step.input_ids) > rows_) throw OutOfMemory("forward pass: no memory");
+    return model_.run(step);
+  }
+  std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const override { return model_.make_trunk(num_rows); }
+  int64_t block_rows() const override { return 1; }
+
+ private:
+  DeviceStepModel model_;
+  int64_t rows_;
+};
+
+// Of the plans, given to the engine in `order`; parts of steps if `max_rows` is smaller.
 LogOdds judge(const std::shared_ptr<const LoadedModel>& model, const std::vector<ScorePlan>& plans,
-              const std::vector<size_t>& order, int64_t max_batch_tokens) {
-  SharedPrefixEngine engine(std::make_unique<DeviceStepModel>(model), max_batch_tokens);
+              const std::vector<size_t>& order, int64_t max_batch_tokens, int64_t max_rows) {
+  SharedPrefixEngine engine(std::make_unique<SplittingStepModel>(std::make_unique<ForgetfulModel>(model, max_rows)),
+                            max_batch_tokens);
   LogOdds result(plans.size());
   for (const size_t i : order) {
     int64_t num_chunks = 0;
@@ -78,22 +157,45 @@ LogOdds judge(const std::shared_ptr<const LoadedModel>& model, const std::vector
   return result;
 }
 
+// Two layers of the width of real models, and the shipped judge. All plans eight times: more answers than a block has.
 TEST(GpuTest, SameBitsInAnyOrderAndStep) {
   SKIP_WITHOUT_GPU();
   std::mt19937 random(12);
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const auto model = judge_on_gpu("tiny-judge", dtype);
-    const auto plans = self_check_plans(model->config.vocab_size, model->config.max_positions());
-    std::vector<size_t> order(plans.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    const LogOdds expected = judge(model, plans, order, 100'000);
-    for (int round = 0; round < 40; ++round) {
-      std::shuffle(order.begin(), order.end(), random);
-      const LogOdds found = judge(model, plans, order, 64 + static_cast<int64_t>(random() % 9000));
-      for (size_t i = 0; i < plans.size(); ++i) {
-        for (size_t chunk = 0; chunk < found[i].size(); ++chunk) {
-          EXPECT_EQ(std::bit_cast<uint32_t>(*found[i][chunk]), std::bit_cast<uint32_t>(*expected[i][chunk]))
-              << dtype_name(dtype) << ", plan " << i << ", chunk " << chunk;
+  const TempFolder folder;
+  const auto wide = [&](int64_t hidden, int64_t intermediate, int64_t heads, int64_t key_heads, at::ScalarType dtype) {
+    const nlohmann::json config = {{"model_type", "qwen2"},
+                                   {"vocab_size", 512},
+                                   {"hidden_size", hidden},
+                                   {"intermediate_size", intermediate},
+                                   {"num_hidden_layers", 2},
+                                   {"num_attention_heads", heads},
+                                   {"num_key_value_heads", key_heads},
+                                   {"max_position_embeddings", 4096},
+                                   {"hidden_act", "silu"},
+                                   {"rms_norm_eps", 1e-6}};
+    folder.write("config.json", config.dump());
+    return random_model(folder.path() / "config.json",
+                        {.device = at::kCUDA, .dtype = dtype, .label_a_id = 32, .label_b_id = 33});
+  };
+  for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
+    for (const auto& model :
+         {judge_on_gpu("tiny-judge", dtype), wide(896, 4864, 14, 2, dtype), wide(3584, 18944, 28, 4, dtype)}) {
+      std::vector<ScorePlan> plans;
+      for (int copy = 0; copy < 8; ++copy) {
+        for (ScorePlan& plan : self_check_plans(512, 4096)) plans.push_back(std::move(plan));
+      }
+      std::vector<size_t> order(plans.size());
+      for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+      const LogOdds expected = judge(model, plans, order, 100'000, 100'000);
+      for (int round = 0; round < 10; ++round) {
+        std::shuffle(order.begin(), order.end(), random);
+        const int64_t max_batch_tokens = 64 + static_cast<int64_t>(random() % 9000);
+        const LogOdds found = judge(model, plans, order, max_batch_tokens, 200 + static_cast<int64_t>(random() % 9000));
+        for (size_t i = 0; i < plans.size(); ++i) {
+          for (size_t chunk = 0; chunk < found[i].size(); ++chunk) {
+            EXPECT_EQ(std::bit_cast<uint32_t>(*found[i][chunk]), std::bit_cast<uint32_t>(*expected[i][chunk]))
+                << dtype_name(dtype) << ", plan " << i << ", chunk " << chunk;
+          }
         }
       }
     }

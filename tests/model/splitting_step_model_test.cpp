@@ -12,7 +12,7 @@ namespace {
 // Has memory for some rows; answers with the last id of each branch, and keeps count of the trunks' rows.
 class SmallModel final : public StepModel {
  public:
-  explicit SmallModel(int64_t max_rows) : max_rows_(max_rows) {}
+  explicit SmallModel(int64_t max_rows, int64_t block_rows = 1) : max_rows_(max_rows), block_rows_(block_rows) {}
 
   std::vector<float> run(const Step& step) override {
     ++num_calls;
@@ -36,12 +36,13 @@ class SmallModel final : public StepModel {
     return answers;
   }
   std::shared_ptr<TrunkCache> make_trunk(int64_t) const override { return nullptr; }
+  int64_t block_rows() const override { return block_rows_; }
 
   int64_t num_trunk_rows = 0, num_calls = 0;
   std::vector<int64_t> step_sizes;
 
  private:
-  int64_t max_rows_;
+  int64_t max_rows_, block_rows_;
 };
 
 // `num_rows` of each segment; every second one extends the trunk, the others share all that is there.
@@ -99,7 +100,23 @@ TEST(SplittingStepModelTest, ASegmentThatDoesNotFitIsAnError) {
   EXPECT_THROW((void)model.run(step_of({40, 60})), OutOfMemory);
 }
 
-TEST(SplittingStepModelTest, AnEmptyStepIsPassedOn) {
+TEST(SplittingStepModelTest, PartsAreWholeBlocks) {
+  auto owned = std::make_unique<SmallModel>(/*max_rows=*/500, /*block_rows=*/100);
+  SmallModel& small = *owned;
+  SplittingStepModel model(std::move(owned));
+  EXPECT_EQ(model.run(step_of(std::vector<int64_t>(90, 10))).size(), 45u);
+  EXPECT_EQ(small.step_sizes, (std::vector<int64_t>{400, 400, 100}));  // of 900: 450 rows would take five blocks, too
+}
+
+TEST(SplittingStepModelTest, LessThanABlockWouldTakeAsMuch) {
+  auto owned = std::make_unique<SmallModel>(/*max_rows=*/50, /*block_rows=*/100);
+  SmallModel& small = *owned;
+  SplittingStepModel model(std::move(owned));
+  EXPECT_THROW((void)model.run(step_of(std::vector<int64_t>(40, 10))), OutOfMemory);
+  EXPECT_EQ(small.num_calls, 3);  // 400, 200, 100 rows
+}
+
+TEST(SplittingStepModelTest, AnEmptyStepHasNoAnswers) {
   SplittingStepModel model(std::make_unique<SmallModel>(50));
   EXPECT_TRUE(model.run({}).empty());
 }

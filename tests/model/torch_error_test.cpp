@@ -28,6 +28,19 @@ TEST(WithTorchErrors, OutOfMemoryBecomesAnError) {
   EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }
 
+TEST(WithTorchErrors, MemoryThatRanOutIsToldApart) {
+  EXPECT_THROW(with_torch_errors("place", [] { (void)at::empty({int64_t{1} << 50}, at::kByte); }), OutOfMemory);
+  EXPECT_THROW(with_torch_errors("place", [] { throw std::bad_alloc(); }), OutOfMemory);
+  for (const char* words : {"CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `x`"}) {
+    EXPECT_THROW(with_torch_errors("place", [&] { TORCH_CHECK(false, words); }), OutOfMemory) << words;
+  }
+  try {
+    with_torch_errors("place", [] { TORCH_CHECK(false, "CUDA error: an illegal memory access"); });
+  } catch (const Error& error) {
+    EXPECT_EQ(dynamic_cast<const OutOfMemory*>(&error), nullptr);
+  }
+}
+
 TEST(WithTorchErrors, OurOwnErrorPassesUnchanged) {
   EXPECT_EQ(message_of([] { throw Error("config.json: hidden_size: missing field"); }),
             "config.json: hidden_size: missing field");

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "prm_score/error.h"
+
 namespace prm_score {
 namespace {
 
@@ -49,6 +51,8 @@ class SummingModel final : public StepModel {
     kept_.push_back(cache);  // no two trunks at one address
     return cache;
   }
+
+  int64_t block_rows() const override { return 1; }
 
   static float sum_of(const std::vector<int32_t>& prompt) {
     float sum = 0;
@@ -133,6 +137,50 @@ TEST(SharedPrefixEngineTest, StepsAreFilledFromManyDocuments) {
   }
   while (engine.num_rows_waiting() > 0) (void)engine.run_step();
   EXPECT_EQ(model.step_sizes, std::vector<int64_t>(5, 1000));
+}
+
+// Has memory for a few trunks at a time.
+class FewTrunks final : public StepModel {
+ public:
+  explicit FewTrunks(int64_t max_trunks) : max_trunks_(max_trunks) {}
+
+  std::vector<float> run(const Step& step) override { return model_.run(step); }
+  std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const override {
+    if (*num_trunks_ == max_trunks_) throw OutOfMemory("keys and values of a document: no memory");
+    ++*num_trunks_;
+    const auto trunk = model_.make_trunk(num_rows);
+    return {trunk.get(), [trunk, count = num_trunks_](TrunkCache*) { --*count; }};
+  }
+  int64_t block_rows() const override { return 1; }
+
+ private:
+  SummingModel model_;
+  int64_t max_trunks_;
+  std::shared_ptr<int64_t> num_trunks_ = std::make_shared<int64_t>(0);
+};
+
+TEST(SharedPrefixEngineTest, ADocumentWaitsForMemoryThatOthersHold) {
+  std::mt19937 random(10);
+  SharedPrefixEngine engine(std::make_unique<FewTrunks>(2), 5000);
+  std::vector<Document> documents;
+  for (int64_t i = 0; i < 50; ++i) {
+    documents.push_back(random_document(random));
+    engine.add(i, documents.back().plan, std::ssize(documents.back().expected));
+  }
+  int64_t num_done = 0;
+  for (int step = 0; step < 1000 && num_done < 50; ++step) {
+    for (const JudgedPlan& judged : engine.run_step()) {
+      EXPECT_EQ(judged.ticket, num_done++);
+      EXPECT_EQ(judged.log_odds, documents[judged.ticket].expected);
+    }
+  }
+  EXPECT_EQ(num_done, 50);
+
+  SharedPrefixEngine hopeless(std::make_unique<FewTrunks>(0), 5000);
+  ScorePlan plan;
+  plan.trunks.push_back({.ids = {1}, .branches = {{.chunk = 0, .num_shared = 1, .ids = {2}}}});
+  hopeless.add(0, std::move(plan), 1);
+  EXPECT_THROW((void)hopeless.run_step(), OutOfMemory);
 }
 
 TEST(SharedPrefixEngineTest, ClearGivesUpWhatIsUnderWay) {

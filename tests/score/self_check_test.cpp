@@ -26,6 +26,7 @@ class OffBy final : public StepModel {
     return answers;
   }
   std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const override { return model_.make_trunk(num_rows); }
+  int64_t block_rows() const override { return model_.block_rows(); }
 
  private:
   CpuStepModel model_;

@@ -29,6 +29,7 @@ class CpuStepModel final : public StepModel {
 
   [[nodiscard]] std::vector<float> run(const Step& step) override;
   [[nodiscard]] std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const override;
+  [[nodiscard]] int64_t block_rows() const override { return kBlockRows; }
 
  private:
   template <typename T>

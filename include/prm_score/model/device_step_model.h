@@ -30,6 +30,7 @@ class DeviceStepModel final : public StepModel {
 
   [[nodiscard]] std::vector<float> run(const Step& step) override;
   [[nodiscard]] std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const override;
+  [[nodiscard]] int64_t block_rows() const override { return block_rows_; }
 
  private:
   class Pass;
@@ -44,7 +45,8 @@ class DeviceStepModel final : public StepModel {
   at::Tensor cos_, sin_;  // float32 [num_positions, head_dim / 2]: rotary_ on the device
 };
 
-// Bytes on the device that a step takes per row, but for what does not grow with it.
+// Bytes on the device that a step takes for each row, and in any case, for the block at work; about.
 [[nodiscard]] int64_t bytes_per_row(const ModelConfig& config, at::ScalarType dtype);
+[[nodiscard]] int64_t bytes_per_block(const ModelConfig& config, at::ScalarType dtype);
 
 }  // namespace prm_score

@@ -9,18 +9,20 @@
 
 namespace prm_score {
 
-// Runs each step whole, as long as that goes. When memory runs out, the step is halved, and halved again, down to a
-// single segment; from then on no part is larger than what went. Answers do not depend on it (StepModel).
+// Runs each step whole, as long as that goes. When memory runs out, the step goes on in parts of half the rows, and so
+// on, down to one block or a single segment; from then on no part is larger than what went. Answers do not depend on it
+// (StepModel).
 class SplittingStepModel final : public StepModel {
  public:
   explicit SplittingStepModel(std::unique_ptr<StepModel> model);
 
-  // Throws OutOfMemory if not even a single segment goes.
+  // Throws OutOfMemory if not even the smallest part goes.
   [[nodiscard]] std::vector<float> run(const Step& step) override;
   [[nodiscard]] std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const override;
+  [[nodiscard]] int64_t block_rows() const override { return model_->block_rows(); }
 
  private:
-  void run_part(const Step& step, size_t begin, size_t end, std::vector<float>& answers);
+  [[nodiscard]] size_t end_of_part(const Step& step, size_t begin) const;
 
   std::unique_ptr<StepModel> model_;
   int64_t max_rows_;

@@ -62,7 +62,11 @@ class StepModel {
   // OutOfMemory if memory runs out; the same step, or parts of it, may then be run again. Not thread-safe.
   [[nodiscard]] virtual std::vector<float> run(const Step& step) = 0;
 
+  // Throws OutOfMemory.
   [[nodiscard]] virtual std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const = 0;
+
+  // Rows of a step cost no less than the next multiple of this.
+  [[nodiscard]] virtual int64_t block_rows() const = 0;
 };
 
 }  // namespace prm_score

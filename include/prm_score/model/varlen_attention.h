@@ -29,7 +29,7 @@ struct Attended {
 };
 
 // Softmax over scores / sqrt(head_dim). What a span's queries get depends on the span's own queries and keys alone, bit
-// by bit. A span without keys gives anything. Immutable, thread-safe.
+// by bit. Queries without keys get zeros, and a log_sum_exp that says nothing. Immutable, thread-safe.
 class VarlenAttention {
  public:
   virtual ~VarlenAttention() = default;
@@ -40,9 +40,11 @@ class VarlenAttention {
                                         const VarlenPlan& plan) const = 0;
 };
 
-// libtorch's flash attention: CUDA, bfloat16, compute capability 8.0 or newer.
+// libtorch's flash attention: CUDA, bfloat16, compute capability 8.0 or newer, some sizes of heads.
 class FlashAttention final : public VarlenAttention {
  public:
+  [[nodiscard]] static bool suits(at::Device device, at::ScalarType dtype, int64_t head_dim);
+
   [[nodiscard]] Attended attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                                 const VarlenPlan& plan) const override;
 };
@@ -54,7 +56,8 @@ class SpanwiseAttention final : public VarlenAttention {
                                 const VarlenPlan& plan) const override;
 };
 
-// What suits device and dtype.
-[[nodiscard]] std::unique_ptr<const VarlenAttention> make_varlen_attention(at::Device device, at::ScalarType dtype);
+// Flash attention where it suits.
+[[nodiscard]] std::unique_ptr<const VarlenAttention> make_varlen_attention(at::Device device, at::ScalarType dtype,
+                                                                           int64_t head_dim);
 
 }  // namespace prm_score

@@ -69,6 +69,7 @@ class SharedPrefixEngine final : public Engine {
     int64_t chunk;
   };
 
+  [[nodiscard]] bool make_cache(Work& work, const Step& step) const;
   void fill(Work& work, Step& step, std::vector<Answer>& answers);
   [[nodiscard]] bool append(const std::vector<TokenId>& ids, int64_t begin, int64_t end, Segment segment,
                             Step& step) const;

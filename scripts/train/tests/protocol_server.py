@@ -28,6 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.request import urlopen
 
+OPENAI_FIELDS = {"model", "prompt", "max_tokens", "temperature", "top_p", "seed", "n"}
 DIRECTIVE = re.compile(r"\[\[([^\[\]]*)\]\]")
 
 
@@ -69,6 +70,7 @@ class Handler(BaseHTTPRequestHandler):
     last: ClassVar[dict[str, Any]] = {}
     api_key: str | None = None
     max_chars: int | None = None
+    is_strict = False
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -89,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
         key = (self.headers.get("Authorization") or "")[len("Bearer ") :] if is_completion else body.get("api_key")
         if self.api_key is not None and key != self.api_key:
             self._answer(401, "application/json", '{"error": "wrong key"}')
+        elif is_completion and self.is_strict and (unknown := set(body) - OPENAI_FIELDS):
+            self._answer(400, "application/json", json.dumps({"error": f"unknown fields: {sorted(unknown)}"}))
         elif self.max_chars is not None and len(text) > self.max_chars:
             self._answer(413, "application/json", '{"error": "too long"}')
         elif is_completion:
@@ -155,8 +159,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     parser.add_argument("--api-key", help="refuse requests without it")
     parser.add_argument("--max-chars", type=int, help="answer 413 to longer texts")
+    parser.add_argument("--strict", action="store_true", help="refuse fields that OpenAI does not have")
     args = parser.parse_args()
-    Handler.api_key, Handler.max_chars = args.api_key, args.max_chars
+    Handler.api_key, Handler.max_chars, Handler.is_strict = args.api_key, args.max_chars, args.strict
     server = QuietServer(("127.0.0.1", args.port), Handler)
     print(server.server_port, flush=True)
     server.serve_forever()

@@ -1,13 +1,14 @@
 """Reading documents, cutting excerpts, labelling chunks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from documents import Document, ExcerptLengths, pick_excerpts, read_documents
 from errors import InputError
-from versions import Label, Version, merged, read_versions, read_with_places, version_of
+from versions import Label, Version, in_nfc, merged, read_versions, read_with_places, version_of
 
 LENGTHS = ExcerptLengths(min_chunks=2, max_chunks=4, long_share=0.0, long_chunks=8)
 
@@ -35,6 +36,9 @@ def test_reads_lines_files_and_folders(tmp_path: Path) -> None:
         ('{"text":"x"}\n{"body":"y"}\n', 'docs.jsonl:2: expected an object with a string in "text"'),
         ('{"text":7}\n', "docs.jsonl:1: expected an object"),
         ('{"id":"a","text":"x"}\n{"id":"a","text":"y"}\n', "docs.jsonl:2: id 'a' stands at"),
+        ("[" * 100_000 + "\n", "docs.jsonl:1: not JSON"),
+        ('{"text":"x"}\n{"text":"ab\\ud800"}\n', "docs.jsonl:2: text: expected Unicode text, found the lone surrogate"),
+        ('{"id":"\\udc00","text":"x"}\n', "docs.jsonl:1: id: expected Unicode text"),
         ("\n", "expected at least one document"),
     ],
 )
@@ -43,6 +47,13 @@ def test_bad_lines_name_the_place(tmp_path: Path, content: str, message: str) ->
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match="(?s)" + message.replace(".", r"\.")):
         read_documents([path])
+
+
+def test_texts_come_in_nfc(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("cafe\u0301", encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text('{"text":"cafe\\u0301"}\n', encoding="utf-8")
+    texts = [document.text for document in read_documents([tmp_path / "a.txt", tmp_path / "b.jsonl"])]
+    assert texts == ["caf\u00e9"] * 2
 
 
 def test_missing_file_and_empty_folder(tmp_path: Path) -> None:
@@ -68,6 +79,21 @@ def test_excerpts_lie_apart_and_begin_at_sentences() -> None:
     assert all(2 <= e.max_chunks <= 4 for e in excerpts)
     assert excerpts == pick_excerpts([Document("d", "s", text)], 10, LENGTHS, 256.0, seed=1)
     assert excerpts != pick_excerpts([Document("d", "s", text)], 10, LENGTHS, 256.0, seed=2)
+
+
+def test_excerpts_of_text_without_sentences_have_their_own_ids() -> None:
+    """A table between sentences: what begins in it must not move to its end, all to the same place."""
+    text = "One sentence. " * 100 + "alpha beta gamma delta " * 700 + "Another sentence. " * 300
+    excerpts = pick_excerpts([Document("d", "s", text)], 100, LENGTHS, 256.0, seed=1)
+    places = sorted(int(e.id.partition("@")[2] or 0) for e in excerpts)
+    assert len(places) == len(set(places)) == 23
+    assert sum(1400 < place < 17500 for place in places) > 14
+
+
+def test_excerpts_that_begin_at_the_same_sentence_are_one() -> None:
+    text = "x" * 1000 + "\n" * 24 + "y" * 3000  # the second place is 1024
+    excerpts = pick_excerpts([Document("d", "s", text), Document("d@1024", "s", "z" * 99)], 100, LENGTHS, 256.0, seed=1)
+    assert len({e.id for e in excerpts}) == len(excerpts)
 
 
 def test_no_count_means_the_beginning_of_each_document() -> None:
@@ -112,6 +138,15 @@ def test_label(
 
 def test_merged_ranges() -> None:
     assert merged([(5, 10), (0, 5), (12, 12), (20, 30), (22, 25)]) == ((0, 10), (20, 30))
+
+
+def test_texts_in_nfc_keep_their_ranges() -> None:
+    """Accents that were put behind letters become one code point with them."""
+    original = version(chosen=((0, 3), (6, 8)), rejected=((3, 6),))
+    changed = in_nfc(replace(original, text="e\u0301ax\u0323\u0307e\u0301"))
+    assert changed.text == "\u00e9a\u1e8b\u0323\u00e9"
+    assert changed.chosen == ((0, 2), (4, 5)) and changed.rejected == ((2, 4),)
+    assert in_nfc(original) is original
 
 
 def test_version_lines_round_trip() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import threading
@@ -11,15 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from http_retry import (
-    Breaker,
-    HttpError,
-    JsonEndpoint,
-    MalformedAnswer,
-    RetryPolicy,
-    parse_retry_after,
-    require_http_url,
-)
+from http_post import HttpError, MalformedAnswer, RetryPolicy, parse_retry_after, require_http_url
+from http_retry import Breaker, JsonEndpoint
 from protocol_server import ServerProcess
 
 Start = Callable[..., ServerProcess]
@@ -96,8 +90,64 @@ def test_time_out_for_good(start_server: Start, quick: RetryPolicy) -> None:
     assert "no answer within 0.3 s after 2 tries" in str(error) and error.is_outage
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 422])
-def test_refusals_are_not_retried(start_server: Start, quick: RetryPolicy, status: int) -> None:
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_server_that_drips_is_timed_out(quick: RetryPolicy, part: str) -> None:
+    """Each read gets a byte long before its time-out."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nX: " if part == "head" else b"HTTP/1.1 200 OK\r\n\r\n[")
+                    while not stop.wait(0.05):
+                        connection.sendall(b" ")
+
+        server = threading.Thread(target=drip, daemon=True)
+        server.start()
+        began = time.monotonic()
+        url, policy = f"http://127.0.0.1:{listener.getsockname()[1]}", replace(quick, max_retries=1)
+        # Ends the drip where the client does not.
+        threading.Timer(8.0, stop.set).start()
+        done, error = translate_all(url, ["a"], policy, timeout_s=0.4)
+        stop.set()
+        server.join()
+    assert not done and error.is_outage and "no answer within 0.4 s after 2 tries" in str(error)
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_refused_requests_are_left_out(
+    start_server: Start, quick: RetryPolicy, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = start_server()
+    done, error = translate_all(server.url, [f"[[id=a status={status} times=9]]", "b"], quick)
+    assert done == {0: None, 1: "b (es)"} and error is None and server.count("a") == 1
+    said = capsys.readouterr().err
+    assert f"{server.url}/translate: expected a translation, found status {status}" in said
+    assert "'as you wish' after 1 try (1 of 2 requests refused and left out)" in said
+
+
+def test_a_refused_request_alone_is_left_out(start_server: Start, quick: RetryPolicy) -> None:
+    server = start_server()
+    assert translate_all(server.url, ["[[id=a status=400 times=9]]"], quick) == ({0: None}, None)
+
+
+def test_a_server_that_refuses_everything_ends_the_run(start_server: Start, quick: RetryPolicy) -> None:
+    server = start_server("--max-chars", "0")
+    endpoint = JsonEndpoint(server.url + "/translate", policy=quick, concurrency=2)
+    job = lambda poster: poster.post({"q": "text", "target": "es"}, parse, "a translation")  # noqa: E731
+    assert sorted(endpoint.run([job] * 3)) == [(0, None), (1, None), (2, None)]
+    with pytest.raises(HttpError, match="status 413"):  # the fourth
+        list(endpoint.run([job] * 1000))
+    with pytest.raises(HttpError, match="status 413"):
+        list(endpoint.run([job] * 1000))
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_wrong_keys_and_addresses_are_not_retried(start_server: Start, quick: RetryPolicy, status: int) -> None:
     server = start_server()
     done, error = translate_all(server.url, [f"[[id=a status={status} times=9]]", "b"], quick)
     assert done == {1: "b (es)"}

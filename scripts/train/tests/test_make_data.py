@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import example_writer
 import make_data
 import pytest
 from damage import CORRUPTIONS
+from documents import Excerpt
+from errors import InputError
+from program import ProgramError
+from prompts_process import ChunkPrompt, chunk_prompts
 from protocol_server import ServerProcess
+from sampling import Request
 from tokenizers import Tokenizer
+from version_maker import Maker
+from version_plans import Plan, Work
 from versions import Version, read_versions
 
 SCRIPT = Path(make_data.__file__)
@@ -101,6 +111,75 @@ def test_bad_weights(documents: Path, tmp_path: Path, weight: str) -> None:
     done = run(documents, tmp_path / "out", "--weight", weight)
     assert done.returncode == 2
     assert f"--weight {weight}: expected one of word_shuffle," in done.stderr
+
+
+OPENAI = ("--sampler", "openai:http://127.0.0.1:9/v1#m")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--temperatures", "-1", "-0.5"), "--temperatures: expected 0 to 100, found '-1'"),
+        (("--temperatures", "1.5", "0.7"), "--temperatures 1.5 0.7: expected the lower one first"),
+        (("--batch", "0"), "--batch: expected a whole number of 1 or more, found '0'"),
+        (("--batch", "1.5"), "--batch: expected a whole number of 1 or more, found '1.5'"),
+        (("--timeout", "inf"), "--timeout: expected 0.001 or more, found 'inf'"),
+        (("--alternatives", "nan"), "--alternatives: expected 0 to 1, found 'nan'"),
+        (("--max-chunks", "80", "--long-share", ".5"), "--long-chunks 60: expected --max-chunks (80) or more"),
+        (("--evaluated-strengths", "2", "2"), "--evaluated-strengths: expected 0 to 1, found '2'"),
+        (("--evaluated-strengths", "0.5", ".5"), "--evaluated-strengths 0.5 0.5: expected different numbers"),
+        (("--purpose", "evaluate", "--weight", "splice=2"), "--weight splice=2: expected --purpose train"),
+        (("--weight", "splice=2", "--weight", "splice=3"), "--weight splice=3: expected one for each kind"),
+    ],
+)
+def test_options_that_make_no_sense(options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        make_data.main(["docs.jsonl", "--model", "m", "--out", "never-made", *options])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--purpose", "evaluate", "--max-chunks", "20"), "--max-chunks: to evaluate, texts of up to 1216 tokens"),
+        (("--held-out", "1", "--long-share", ".1"), "--long-chunks: to evaluate, texts of up to 3776 tokens"),
+        (("--max-chunks", "20"), None),  # to train, eight chunks at most
+        (("--purpose", "evaluate", "--max-chunks", "20", "--kinds", "splice"), None),
+    ],
+)
+def test_texts_longer_than_a_sampler_has_positions(
+    options: tuple[str, ...],
+    message: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Small:
+        name, max_tokens = "transformers:small", 1023
+
+    monkeypatch.setattr(make_data, "open_sampler", lambda spec, **_: Small())
+    code = make_data.main(["none.jsonl", "--model", "m", "--out", str(tmp_path / "out"), *OPENAI, *options])
+    said = capsys.readouterr().err
+    if message is None:
+        assert code == 1 and "none.jsonl" in said
+    else:
+        assert code == 2 and message in said and "expected at most 1023, for which transformers:small has" in said
+
+
+def test_options_of_samplers_and_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+    monkeypatch.setattr(make_data, "open_sampler", lambda spec, **how: asked.setdefault("sampler", how) and None)
+    monkeypatch.setattr(make_data, "open_translator", lambda spec, **how: asked.setdefault("translator", how) and None)
+    options = ("--kinds", "splice", "--sampler-device", "cuda:1", "--timeout", "300", "--translator", "x:y", *OPENAI)
+    make_data.main(["none.jsonl", "--model", "m", "--out", str(tmp_path / "out"), *options])
+    assert asked["sampler"]["device"] == "cuda:1"
+    assert asked["sampler"]["timeout_s"] == asked["translator"]["timeout_s"] == 300
+
+
+def test_apertium_that_is_not_installed(documents: Path, tmp_path: Path) -> None:
+    done = run(documents, tmp_path / "out", "--translator", "apertium:spa", env={"PATH": ""})
+    assert done.returncode == 2
+    assert done.stderr.startswith("make_data.py: apertium: program not found on PATH")
 
 
 def test_chunks_are_where_the_versions_say(documents: Path, tmp_path: Path) -> None:
@@ -225,6 +304,160 @@ def test_other_settings_are_refused(documents: Path, tmp_path: Path) -> None:
     assert (out / "versions.jsonl").read_bytes() == before
     assert run(documents, out, "--seed", "2", "--overwrite").returncode == 0
     assert (out / "versions.jsonl").read_bytes() != before
+
+
+def test_another_tokenizer_or_context_is_refused(
+    documents: Path, tmp_path: Path, start_server: Callable[..., ServerProcess]
+) -> None:
+    out = tmp_path / "out"
+    options = ("--sampler", f"openai:{start_server().url}/v1#m", "--alternatives", "0", "--worse-versions", "1")
+    assert run(documents, out, *options).returncode == 0
+    other = tmp_path / "other"
+    shutil.copytree(JUDGE, other, ignore=shutil.ignore_patterns("report"))
+    assert run(documents, out, *options, "--model", str(other)).returncode == 0  # the same tokenizer
+    (other / "tokenizer.json").write_text((other / "tokenizer.json").read_text() + " ")
+    done = run(documents, out, *options, "--model", str(other))
+    assert done.returncode == 1 and "settings.json: tokenizer_sha256: expected" in done.stderr
+    done = run(documents, out, *options, "--sampler-context", "7")
+    assert done.returncode == 1 and "settings.json: sampler_context: expected 7, found None" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["versions.jsonl", "examples.jsonl"])
+def test_files_of_another_origin_are_kept(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("precious\n")
+    with pytest.raises(InputError, match=rf"{name}: expected none, or settings\.json beside it"):
+        make_data.prepare_folder(tmp_path, {"seed": 1}, overwrite=False)
+    assert (tmp_path / name).read_text() == "precious\n"
+    make_data.prepare_folder(tmp_path, {"seed": 1}, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"seed": 1', b"[]", b"\xff"])
+def test_torn_settings_name_the_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "settings.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"settings\.json: expected a JSON object, the settings .*--overwrite"):
+        make_data.prepare_folder(tmp_path, {"seed": 1}, overwrite=False)
+    make_data.prepare_folder(tmp_path, {"seed": 1}, overwrite=True)
+    make_data.prepare_folder(tmp_path, {"seed": 1}, overwrite=False)
+
+
+def test_settings_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(path: Path, text: str, **_: Any) -> None:
+        path.write_bytes(text[:5].encode())
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        make_data.prepare_folder(tmp_path, {"seed": 1}, overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def version_lines(path: Path, texts: list[str]) -> Path:
+    versions = [Version(f"v{i}", "d", "s", "splice", "document", text) for i, text in enumerate(texts)]
+    path.write_text("".join(version.line() for version in versions), encoding="utf-8")
+    return path
+
+
+def prompt_of(line: int) -> ChunkPrompt:
+    return ChunkPrompt(line=line, chunk=0, num_tokens=64, begin=0, end=1, prompt="p", input_ids=[1])
+
+
+def test_failed_examples_leave_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prompts(program: Path, model: Path, texts: Iterator[str]) -> Iterator[ChunkPrompt]:
+        next(texts)
+        yield prompt_of(0)
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(example_writer, "chunk_prompts", prompts)
+    versions = version_lines(tmp_path / "versions.jsonl", ["x"])
+    with pytest.raises(OSError, match="No space"):
+        example_writer.write_examples(Path("p"), Path("m"), versions, tmp_path / "examples.jsonl", True)
+    assert list(tmp_path.iterdir()) == [versions]
+
+
+def test_versions_are_taken_while_others_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The feeder runs on in its thread, far ahead; every other text has no token and so no prompt."""
+
+    def prompts(program: Path, model: Path, texts: Iterator[str]) -> Iterator[ChunkPrompt]:
+        fed: list[str] = []
+        feeder = threading.Thread(target=lambda: fed.extend(texts), daemon=True)
+        feeder.start()
+        for line in range(0, 6000, 2):
+            while len(fed) <= line + 500 and feeder.is_alive():
+                time.sleep(0)
+            yield prompt_of(line)
+
+    monkeypatch.setattr(example_writer, "chunk_prompts", prompts)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        versions = version_lines(tmp_path / "versions.jsonl", ["x"] * 6000)
+        example_writer.write_examples(Path("p"), Path("m"), versions, tmp_path / "examples.jsonl", True)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("end", ["kill -9 $$", "exit 7"])
+def test_program_that_ends_in_the_middle_of_a_line(tmp_path: Path, end: str) -> None:
+    program = tmp_path / "prm-score"
+    program.write_text(f'#!/bin/sh\ncat >/dev/null\nprintf \'{{"line": 1, "chu\'\n{end}\n')
+    program.chmod(0o755)
+    with pytest.raises(ProgramError, match="killed by SIGKILL" if "kill" in end else "exit code 7"):
+        list(chunk_prompts(program, Path("m"), ["text"]))
+
+
+def test_texts_that_are_refused_are_left_out_and_counted(tmp_path: Path) -> None:
+    class Refusing:
+        name, max_tokens = "http:m", None
+
+        def sample(self, requests: list[Request]) -> Iterator[tuple[int, str | None]]:
+            yield from enumerate([" and on", None, " \ud83d"])
+
+    def version(name: str, kind: str, text: str = "") -> Version:
+        return Version(name, "d", "s", kind, "document", text)
+
+    request = Request("So", 5, 1.0, 1)
+    plans = [Plan(version(f"v{i}", "sampled"), "So", request=request) for i in range(3)]
+    work = Work(Excerpt("d", "s", "So it is.", 2), [0, 2, 9], [*plans, Plan(version("r", "real", "So it is."))])
+    maker = Maker([Refusing()], [], tmp_path / "versions.jsonl")
+    assert maker.run([work]) is None
+    texts = {version.id: version.text for version in read_versions(tmp_path / "versions.jsonl")}
+    assert texts == {"v0": "So and on", "v2": "So \ufffd", "r": "So it is."}
+    assert maker.num_left_out == 1
+
+
+def test_a_refused_request_does_not_stop_the_run(
+    documents: Path, tmp_path: Path, start_server: Callable[..., ServerProcess]
+) -> None:
+    lines = lines_of(documents)
+    lines[2]["text"] = "[[id=refused status=400 times=99]] " + lines[2]["text"]
+    documents.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    out = tmp_path / "out"
+    options = ("--sampler", f"openai:{start_server().url}/v1#m", "--batch", "1", "--kinds", "sampled")
+    done = run(documents, out, *options, "--alternatives", "0", "--worse-versions", "1", "--min-chunks", "4")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 requests refused and left out" in done.stderr
+    assert "1 versions got no text to reject, left out" in done.stderr
+    kinds = Counter(version.kind for version in read_versions(out / "versions.jsonl"))
+    assert kinds == {"real": 4, "sampled": 3}
+
+
+def test_accents_apart_from_their_letters_move_no_border(documents: Path, tmp_path: Path) -> None:
+    lines = lines_of(documents)[:1]
+    lines[0]["text"] = lines[0]["text"].replace("e", "e\u0301")
+    documents.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    out = tmp_path / "out"
+    done = run(documents, out, "--worse-versions", "2", "--alternatives", "1")
+    assert done.returncode == 0, done.stderr
+    num_clean = 0
+    for version, examples in by_version(out):
+        for example in examples:
+            context, _, rest = example["prompt"].rpartition(HEAD)
+            shown = context + rest.removesuffix(TAIL)
+            if "\ufffd" not in shown:
+                assert version.text.startswith(shown)
+                num_clean += 1
+    assert num_clean > 10
 
 
 def test_evaluation_has_every_kind_at_every_strength(

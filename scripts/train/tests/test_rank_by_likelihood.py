@@ -70,6 +70,32 @@ def test_likelihoods_and_shares(base: Path, tmp_path: Path, capsys: pytest.Captu
         assert f"{strength:>5}     1 pairs  {float(value < expected[0]):.3f}" in out
 
 
+def test_ties_count_half_and_a_kind_without_strength_counts_once(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "The state of the Union is strong."
+    path = tmp_path / "versions.jsonl"
+    same = [version("translation", text), version("splice", text, strength=0.5), version("real", text)]
+    path.write_text("".join(v.line() for v in same))
+    assert rank_by_likelihood.main(["--model", str(base), "--versions", str(path)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[:-1] for row in rows] == [
+        ["splice", "1", "pairs", "0.500"],
+        ["splice", "0.5", "1", "pairs", "0.500"],
+        ["translation", "1", "pairs", "0.500"],
+    ]
+
+
+def test_no_tokenizer(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "versions.jsonl"
+    path.write_text(version("real", "The state of the Union is strong.").line())
+    (base / "tokenizer.json").unlink()
+    assert rank_by_likelihood.main(["--model", str(base), "--versions", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("rank_by_likelihood.py: ")
+    assert "base/tokenizer.json: expected a tokenizer: No such file" in said
+
+
 def test_no_versions(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "versions.jsonl"
     path.write_text("")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from http_retry import RetryPolicy
+from http_post import RetryPolicy
 from protocol_server import ServerProcess
 from sampling import OpenAISampler, Request, SamplingError, open_sampler, without_cut_character
 from tokenizers import Tokenizer
@@ -184,7 +184,7 @@ def test_only_the_end_of_a_long_prefix_counts(checkpoint: Path) -> None:
 def test_context_leaves_room_in_the_model(exact: TransformersSampler) -> None:
     # 256 positions: 156 of context at most for 100 tokens.
     ((_, text),) = exact.sample([Request(PREFIX * 30, 100, 1.0, 1)])
-    assert text
+    assert text and exact.max_tokens == 255
     message = "request 1: max_tokens: expected less than the model's 256 positions, found 256"
     with pytest.raises(ValueError, match=message):
         list(exact.sample([Request("", 255, 1.0, 1), Request("", 256, 1.0, 1)]))
@@ -245,10 +245,29 @@ def test_server_is_asked_as_the_protocol_says(
     sampler = server_sampler(server, quick)
     assert sampler.name == "http:some-model"
     assert list(sampler.sample([Request("abc", 7, 0.9, 42)])) == [(0, " after 3, 7 tokens at 0.9, seed 42")]
-    body = {"model": "some-model", "prompt": "abc", "max_tokens": 7, "temperature": 0.9, "seed": 42, "n": 1}
-    assert server.get("/last") == body | {"authorization": None}
+    body = {"model": "some-model", "prompt": "abc", "max_tokens": 7, "temperature": 0.9, "top_p": 1, "seed": 42, "n": 1}
+    more = {"top_k": -1, "min_p": 0, "repetition_penalty": 1, "ignore_eos": True, "min_tokens": 7}
+    assert server.get("/last") == body | more | {"authorization": None}
     list(sampler.sample([Request("", 7, 0.9, 42)]))
     assert server.get("/last")["prompt"] == "<|endoftext|>"
+
+
+def test_server_that_takes_openai_fields_only(
+    start_server: Start, quick: RetryPolicy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = start_server("--strict")
+    sampler = server_sampler(server, quick, concurrency=1)
+    assert [text is None for _, text in sampler.sample([Request("[[id=a status=400 times=9]]", 7, 0.9, 42)])] == [True]
+    requests = [Request(f"[[id=b times=0]] {i}", 7, 0.9, i) for i in range(5)]
+    assert all(text for _, text in sampler.sample(requests))
+    assert server.count("b") == 5 + 1 and "top_k" not in server.get("/last")  # asked with all the fields once
+    assert "1 of 1 requests refused and left out" in capsys.readouterr().err
+
+
+def test_only_the_end_of_a_long_prefix_is_sent(start_server: Start, quick: RetryPolicy) -> None:
+    server = start_server()
+    list(server_sampler(server, quick, max_context_tokens=5).sample([Request("x" * 99 + "y" * 20, 7, 0.9, 42)]))
+    assert server.get("/last")["prompt"] == "y" * 20
 
 
 def test_server_key(start_server: Start, quick: RetryPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,11 +286,11 @@ def test_server_faults_lose_no_other_request(start_server: Start, quick: RetryPo
     requests[3] = replace(requests[3], prefix="[[id=lasting answer=null times=99]]")
     requests[4] = replace(requests[4], prefix="[[id=refused status=400 times=99]]")
     done = {}
-    with pytest.raises(SamplingError, match=r"/v1/completions: expected a completion, found status .*2 of 50 requests"):
+    with pytest.raises(SamplingError, match=r"/v1/completions: expected a completion, found status .*1 of 50 requests"):
         for index, text in server_sampler(server, quick).sample(requests):
             done[index] = text
-    assert sorted(done) == [i for i in range(50) if i not in (3, 4)]
-    assert [server.count(id_) for id_ in ("passing", "lasting", "refused")] == [3, 4, 1]
+    assert sorted(done) == [i for i in range(50) if i != 3] and done[4] is None
+    assert [server.count(id_) for id_ in ("passing", "lasting")] == [3, 4]
 
 
 @pytest.mark.parametrize(

@@ -21,38 +21,33 @@ import torch
 import train_detector
 import train_judge
 import train_surprise
-from checkpoint import keep_letters, letter_ids, open_judge
-from errors import InputError
+from checkpoint import keep_letters, open_judge
 from evaluation_metrics import auc
 from examples import Example, ExampleFile
 from fresh_model import fresh_model
+from losses import Answers, document_losses, pair_losses
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
+from training_data import (
+    JUDGE,
+    LETTERS,
+    REPOSITORY,
+    SCRIPTS,
+    SMALL,
+    TAIL,
+    sizes,
+    write_base,
+    write_examples,
+    write_lines,
+    write_texts_examples,
+    write_versions,
+)
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 from tree import ATTENTION_NAME, build_trees, row_log_odds
 from versions import Version
 
-SCRIPTS = Path(train_judge.__file__).parent
-REPOSITORY = SCRIPTS.parents[1]
-JUDGE = REPOSITORY / "data" / "tiny-judge"
 BINARY = os.environ.get("PRM_SCORE_BINARY")
 needs_binary = pytest.mark.skipif(BINARY is None, reason="PRM_SCORE_BINARY, the path of prm-score, is not set")
-LETTERS = letter_ids(JUDGE)
-SMALL = ["--hidden-size", "32", "--intermediate-size", "64", "--num-hidden-layers", "2", "--num-attention-heads", "2"]
-SMALL += ["--num-key-value-heads", "1"]
-
-
-def sizes(**other: int) -> dict[str, int]:
-    return {
-        "vocab_size": 4096,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 1024,
-        **other,
-    }
 
 
 def family(rng: np.random.Generator, trunk: int, branches: Sequence[tuple[int, int]]) -> list[np.ndarray]:
@@ -107,7 +102,7 @@ def test_letters_keep_their_rows_and_the_rest_is_zero(tmp_path: Path) -> None:
 def test_pair_loss_is_bradley_terry_within_the_document() -> None:
     log_odds = torch.tensor([2.0, -1.0, 0.5, 1.0], requires_grad=True)
     labels = torch.tensor([1.0, 0.0, 0.0, 1.0])
-    losses, earlier = train_judge.pair_losses(log_odds, labels, (torch.empty(0), torch.empty(0)))
+    losses, earlier = pair_losses(log_odds, labels, (torch.empty(0), torch.empty(0)))
 
     def loss(chosen: float, rejected: float) -> float:
         return float(np.log1p(np.exp(rejected - chosen)))
@@ -122,9 +117,9 @@ def test_pair_loss_is_bradley_terry_within_the_document() -> None:
     losses.sum().backward()
     assert (log_odds.grad < 0).tolist() == [True, False, False, True]  # down the slope, chosen ones rise
 
-    later, _ = train_judge.pair_losses(torch.tensor([0.0]), torch.tensor([0.0]), earlier)
+    later, _ = pair_losses(torch.tensor([0.0]), torch.tensor([0.0]), earlier)
     np.testing.assert_allclose(later, [(loss(2.0, 0.0) + loss(1.0, 0.0)) / 2], rtol=1e-6)
-    alone, _ = train_judge.pair_losses(torch.tensor([3.0]), torch.tensor([1.0]), (torch.empty(0), torch.empty(0)))
+    alone, _ = pair_losses(torch.tensor([3.0]), torch.tensor([1.0]), (torch.empty(0), torch.empty(0)))
     assert alone.tolist() == [0.0]  # nothing to compare with
 
 
@@ -143,24 +138,22 @@ def test_document_loss_is_bradley_terry_of_the_means() -> None:
     log_odds = torch.tensor([2.0, 1.5, 9.0, 1.0, -0.5, 0.25], requires_grad=True)
     labels = torch.tensor([float(e.label) for e in examples])
 
-    def answers(log_odds: torch.Tensor, chosen: list[int]) -> train_judge.Answers:
-        return train_judge.Answers(
-            log_odds[chosen], torch.zeros(len(chosen)), labels[chosen], [examples[i] for i in chosen]
-        )
+    def answers(log_odds: torch.Tensor, chosen: list[int]) -> Answers:
+        return Answers(log_odds[chosen], torch.zeros(len(chosen)), labels[chosen], [examples[i] for i in chosen])
 
-    losses = train_judge.document_losses(answers(log_odds, [0, 1, 2, 3, 4, 5]))
+    losses = document_losses(answers(log_odds, [0, 1, 2, 3, 4, 5]))
     splice, sampled = float(np.log1p(np.exp(0.5 - 1.5))), float(np.log1p(np.exp(0.25 - 1.5)))
     np.testing.assert_allclose(losses.detach(), [0, splice, 0, 0, splice, sampled], rtol=1e-6)
     losses.sum().backward()
     assert log_odds.grad.sign().tolist() == [-1, 1, 0, -1, 1, 1]
     # Without the real text there is nothing to compare with.
-    assert train_judge.document_losses(answers(log_odds, [1, 2, 4, 5])).tolist() == [0, 0, 0, 0]
+    assert document_losses(answers(log_odds, [1, 2, 4, 5])).tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("max_rows", [150, 8192])
 def test_document_loss_sees_the_whole_document_whatever_the_passes(tmp_path: Path, max_rows: int) -> None:
     """All passes of a document are compared as one."""
-    path = write_versions_examples(tmp_path / "examples.jsonl")
+    path = write_texts_examples(tmp_path / "examples.jsonl")
     args = train_judge.parse_arguments(
         [
             *("--fresh", str(JUDGE), *SMALL, "--data", str(path), "--out", str(tmp_path)),
@@ -178,41 +171,6 @@ def test_document_loss_sees_the_whole_document_whatever_the_passes(tmp_path: Pat
     extra = torch.nn.functional.softplus(worse - real)
     expected = plain + torch.tensor([float(e.kind == "splice") for e in answer.examples]) * extra
     torch.testing.assert_close(answer.losses, expected)
-
-
-def write_versions_examples(path: Path) -> Path:
-    """One document, a real and a worse text of three chunks each."""
-    rng = np.random.default_rng(8)
-    with path.open("w") as out:
-        for kind in ("splice", "real"):
-            ids = rng.integers(0, 4096, 200).tolist()
-            for chunk in range(3):
-                record = {"document": "d", "version": f"d#{kind}", "kind": kind, "chunk": chunk, "num_tokens": 30}
-                record |= {"label": int(kind == "real"), "input_ids": ids[: 60 * (chunk + 1)]}
-                out.write(json.dumps(record | {"provenance": {"scope": "document"}}) + "\n")
-    return path
-
-
-def write_examples(path: Path, num_documents: int = 6, seed: int = 4) -> Path:
-    """Learnable at once: the chunk of a rejected prompt is made of other ids."""
-    rng = np.random.default_rng(seed)
-    with path.open("w") as out:
-        for document in range(num_documents):
-            trunk = rng.integers(100, 200, 150)
-            for chunk in range(3):
-                for label in (1, 0):
-                    own = rng.integers(100, 200, 70) if label else rng.integers(300, 400, 70)
-                    ids = [*trunk[: 64 * chunk].tolist(), *own.tolist(), 5, 6, 7]
-                    kind = "real" if label else "other"
-                    example = {
-                        "document": f"d{document}",
-                        "num_tokens": 70,
-                        "label": label,
-                        "kind": kind,
-                        "input_ids": ids,
-                    }
-                    out.write(json.dumps(example) + "\n")
-    return path
 
 
 def train(*options: object) -> subprocess.CompletedProcess[str]:
@@ -314,32 +272,92 @@ def test_loss_is_the_cross_entropy_of_the_two_letters() -> None:
     assert answers.losses.item() == pytest.approx(-logits.log_softmax(-1)[1].item(), abs=1e-4)
 
 
-def test_bad_input(tmp_path: Path) -> None:
+def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = write_examples(tmp_path / "good.jsonl", num_documents=1)
     (tmp_path / "empty.jsonl").write_text("")
-    one = '{"document":"d","num_tokens":2,"label":1,"kind":"real","input_ids":[1,2]}\n'
-    (tmp_path / "one_label.jsonl").write_text(one)
-    (tmp_path / "bad.jsonl").write_text(one + '{"label":2}\n')
+    one = {"document": "d", "num_tokens": 2, "label": 1, "kind": "real", "input_ids": [1, 2, *TAIL]}
+    write_lines(tmp_path / "one_label.jsonl", [one])
+    write_lines(tmp_path / "bad.jsonl", [one, {"label": 2}])
+    write_lines(tmp_path / "foreign.jsonl", [one | {"input_ids": [1, 2, 3]}])
     split = tmp_path / "split"
     split.mkdir()
     Tokenizer(models.BPE({"x": 0}, [])).save(str(split / "tokenizer.json"))
+    no_weights = tmp_path / "no_weights"
+    no_weights.mkdir()
+    shutil.copyfile(JUDGE / "tokenizer.json", no_weights / "tokenizer.json")
     cases = [
         (("--base", JUDGE, "--data", tmp_path / "no.jsonl"), "no.jsonl: No such file"),
         (("--base", JUDGE, "--data", tmp_path / "empty.jsonl"), "empty.jsonl: expected examples of make_data.py"),
         (("--base", JUDGE, "--data", tmp_path / "one_label.jsonl"), "chosen and rejected chunks, found 1 and 0"),
         (("--base", JUDGE, "--data", tmp_path / "bad.jsonl"), 'bad.jsonl:2: expected an example with "document"'),
+        (("--base", JUDGE, "--data", tmp_path / "foreign.jsonl"), "made with another tokenizer than that of"),
+        (("--base", JUDGE, "--data", good, "--document-loss", 1), "good.jsonl: --document-loss: expected a document"),
         (("--base", split, "--data", good), "expected a single token for the letter A, found []"),
-        (("--base", tmp_path / "nowhere", "--data", good), "nowhere"),
+        (("--base", tmp_path / "nowhere", "--data", good), "nowhere/tokenizer.json: expected a tokenizer"),
+        (("--base", no_weights, "--data", good), "no_weights: expected a checkpoint, found no config.json"),
+        (("--fresh", JUDGE, "--num-key-value-heads", 3, "--data", good), "a multiple of 3 key-value heads, found 4"),
     ]
     for number, (options, message) in enumerate(cases):
-        with pytest.raises(InputError) as error:
-            train_judge.train(train_judge.parse_arguments([*map(str, options), "--out", str(tmp_path / f"o{number}")]))
-        assert message in str(error.value)
-    done = fresh(good, tmp_path / "out")
-    assert done.returncode == 0
-    done = fresh(good, tmp_path / "out")
-    assert done.returncode == 1
-    assert "holds a checkpoint already" in done.stderr
+        code = train_judge.main([*map(str, options), "--out", str(tmp_path / f"o{number}")])
+        said = capsys.readouterr().err
+        assert code == 1, message
+        assert said.startswith("train_judge.py: ") and said.count("\n") == 1
+        assert message in said
+
+
+@pytest.mark.parametrize(
+    "option", ["log-every", "save-every", "eval-every", "documents-per-step", "epochs", "max-rows"]
+)
+def test_counts_from_one_on(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        train_judge.parse_arguments(["--base", "x", "--data", "y", "--out", "z", f"--{option}", "0"])
+    assert stopped.value.code == 2
+    assert f"--{option}: invalid positive value: '0'" in capsys.readouterr().err
+
+
+def test_evaluation_with_document_loss_is_of_the_letter_alone(tmp_path: Path) -> None:
+    data = write_texts_examples(tmp_path / "examples.jsonl", num_documents=2)
+    command = ["--fresh", JUDGE, *SMALL, "--data", data, "--eval-data", data, "--compute-dtype", "float32"]
+    args = train_judge.parse_arguments([*map(str, command), "--out", "x", "--document-loss", "2"])
+    plain = train_judge.parse_arguments([*map(str, command), "--out", "x"])
+    torch.manual_seed(6)
+    model = fresh_model(JUDGE, args)
+    found, expected = (
+        train_judge.evaluate(train_judge.Judge(model, JUDGE, a), ExampleFile(data), max_documents=2)
+        for a in (args, plain)
+    )
+    assert found.keys() == {"loss", "auc", "auc/splice"}
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert train_judge.main([*map(str, command), "--out", str(tmp_path / "out"), "--document-loss", "2"]) == 0
+    log = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert {"eval/loss", "eval/auc/splice"} <= log[-1].keys()
+
+
+def test_pair_loss_compares_chunks_of_different_passes(tmp_path: Path) -> None:
+    """Three passes of a document: a chunk is held against all of the other label so far, not of its pass alone."""
+    path = write_examples(tmp_path / "examples.jsonl", num_documents=1)
+    command = ["--fresh", str(JUDGE), *SMALL, "--data", str(path), "--out", "x", "--compute-dtype", "float32"]
+    args = train_judge.parse_arguments([*command, "--pair-loss", "1", "--max-rows", "200"])
+    torch.manual_seed(6)
+    judge = train_judge.Judge(fresh_model(JUDGE, args), JUDGE, args)
+    passes = list(judge.passes(ExampleFile(path).group(0)))
+    assert len(passes) > 1
+    seen: list[tuple[float, float]] = []
+    compared = 0
+    for answers in passes:
+        seen += zip(answers.log_odds.tolist(), answers.labels.tolist(), strict=True)
+        plain = torch.nn.functional.binary_cross_entropy_with_logits(
+            answers.log_odds, answers.labels, reduction="none"
+        ).tolist()
+        for value, label, loss, own in zip(
+            answers.log_odds.tolist(), answers.labels.tolist(), answers.losses.tolist(), plain, strict=True
+        ):
+            others = [other for other, its in seen if its != label]
+            sign = 1 if label else -1
+            expected = np.mean([np.log1p(np.exp(-sign * (value - other))) for other in others]) if others else 0.0
+            assert loss - own == pytest.approx(expected, abs=1e-5)
+            compared += len(others)
+    assert compared > 9  # 3 x 3 pairs, each seen from the second of the two at least
 
 
 def script(name: str, *options: object) -> str:
@@ -384,7 +402,8 @@ def test_a_judge_from_scratch_in_two_minutes(tmp_path: Path) -> None:
         *("--min-chunks", 4),
     )
     report = json.loads((tmp_path / "report" / "results.json").read_text())
-    assert "pair_accuracy" in json.dumps(report)
+    overall = report["files"]["versions"]["pair_accuracy"]["overall"]
+    assert overall["accuracy"] > 0.7
 
     documents = tmp_path / "documents.jsonl"
     lines = [json.loads(line) for line in versions.read_text(encoding="utf-8").split("\n") if line]
@@ -434,25 +453,15 @@ def test_detector_labels_follow_the_ranges() -> None:
     tokenizer = Tokenizer.from_file(str(JUDGE / "tokenizer.json"))
     text = "One two three four five six."
     version = Version("v", "d", "s", "splice", "document", text, chosen=((0, 7),), rejected=((8, 18),))
-    tokens = train_detector.tokens_of(version, tokenizer)
-    for begin, label in zip(tokens.begins, tokens.labels, strict=True):
+    tokens, begins = train_detector.tokens_of(version, tokenizer)
+    for begin, label in zip(begins, tokens.labels, strict=True):
         expected = train_detector.CHOSEN if begin < 7 else train_detector.REJECTED if 8 <= begin < 18 else -1
         assert label == expected
 
 
 def test_detector_training_lowers_the_loss_and_gives_a_start(tmp_path: Path) -> None:
-    versions = tmp_path / "versions.jsonl"
-    real = " ".join(f"The {w} went home and the people slept." for w in ("man", "boy", "king", "crew") * 40)
-    worse = " ".join(f"zq {w} xv qqk jj vvx wq zzx." for w in ("man", "boy", "king", "crew") * 40)
-    with versions.open("w") as out:
-        for i in range(40):
-            for kind, text in (("char_noise", worse), ("real", real)):
-                ranges = {"chosen": ((0, len(text)),)} if kind == "real" else {"rejected": ((0, len(text)),)}
-                out.write(Version(f"{kind}{i}", f"d{i}", "s", kind, "document", text, **ranges).line())
-    base = tmp_path / "base"
-    torch.manual_seed(5)
-    Qwen2ForCausalLM(Qwen2Config(**sizes(), tie_word_embeddings=True)).save_pretrained(base)
-    shutil.copyfile(JUDGE / "tokenizer.json", base / "tokenizer.json")
+    versions = write_versions(tmp_path / "versions.jsonl", num_documents=40)
+    base = write_base(tmp_path / "base")
     options = ("--base", base, "--versions", versions, "--learning-rate", "1e-2")
     options += ("--batch-tokens", 2048, "--log-every", 1)
     output = script("train_detector.py", *options, "--out", tmp_path / "detector")
@@ -497,11 +506,8 @@ def test_surprise_is_learned_from_the_base_itself(tmp_path: Path) -> None:
                 rng.choice(["the man", "a boy", "went home", "slept", "zq xv", "qqk jj"]) for _ in range(200)
             )
             out.write(Version(f"v{i}", f"d{i}", "s", "real", "document", text, chosen=((0, len(text)),)).line())
-    base = tmp_path / "base"
-    torch.manual_seed(9)
-    heads = sizes(hidden_size=128, num_attention_heads=2, num_key_value_heads=2)
-    Qwen2ForCausalLM(Qwen2Config(**heads, tie_word_embeddings=True, initializer_range=0.1)).save_pretrained(base)
-    shutil.copyfile(JUDGE / "tokenizer.json", base / "tokenizer.json")
+    heads = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 2}
+    base = write_base(tmp_path / "base", seed=9, **heads, initializer_range=0.1)
     options = ("--base", base, "--versions", versions, "--token-steps", 40, "--mean-steps", 20, "--batch-tokens", 1024)
     output = script("train_surprise.py", *options, "--out", tmp_path / "grown", "--log-every", 5)
     explained = [
