@@ -11,32 +11,35 @@ from typing import Any
 from errors import InputError
 
 
-def positive(text: str) -> int:
-    """For argparse."""
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value
+def number(kind: Callable[[str], float], low: float, high: float = math.inf) -> Callable[[str], float]:
+    """A number of `low` to `high`, for argparse."""
+    expected = f"{low:g} to {high:g}" if high < math.inf else f"{low:g} or more"
+    if kind is int:
+        expected = "a whole number of " + expected
 
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or value == math.inf:
+            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
+        return value
 
-def not_negative(text: str) -> int:
-    """For argparse."""
-    if (value := int(text)) < 0:
-        raise ValueError
-    return value
+    return parse
 
 
 def positive_number(text: str) -> float:
     """For argparse."""
-    if not 0 < (value := float(text)) < math.inf:
-        raise ValueError
+    value = number(float, 0)(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}")
     return value
 
 
-def weight(text: str) -> float:
-    """A number from 0 on, for argparse."""
-    if not 0 <= (value := float(text)) < math.inf:
-        raise ValueError
-    return value
+positive = number(int, 1)
+not_negative = number(int, 0)
+weight = number(float, 0)
 
 
 def add_threads(parser: Any, default: int | None = None) -> None:

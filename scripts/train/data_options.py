@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from command_line import not_negative, number, positive
 from damage import CORRUPTIONS
 from documents import ExcerptLengths
 from sampling import CONTEXT_TOKENS, SERVER_CONTEXT_TOKENS
 from version_plans import Settings
 from versions import SAMPLED, TRANSLATION
 
-
-def number(kind: Callable[[str], float], low: float, high: float = math.inf) -> Callable[[str], float]:
-    """A number of `low` to `high`, for argparse."""
-    expected = f"{low:g} to {high:g}" if high < math.inf else f"{low:g} or more"
-    if kind is int:
-        expected = "a whole number of " + expected
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high or value == math.inf:
-            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
-        return value
-
-    return parse
-
-
-COUNT = number(int, 1)
 SHARE = number(float, 0, 1)
 TEMPERATURE = number(float, 0, 100)
 SECONDS = number(float, 0.001)
@@ -59,7 +40,7 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     )
     add(
         "--held-out",
-        type=number(int, 0),
+        type=not_negative,
         default=0,
         metavar="N",
         help="documents to keep from training and evaluate with (default: 0)",
@@ -117,31 +98,31 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     )
     add(
         "--excerpts",
-        type=COUNT,
+        type=positive,
         help="number of excerpts, spread over all documents (default: the beginning of each document)",
     )
-    add("--min-chunks", type=COUNT, default=2, help="chunks of the shortest excerpt (default: 2)")
-    add("--max-chunks", type=COUNT, default=16, help="chunks of the longest excerpt (default: 16)")
+    add("--min-chunks", type=positive, default=2, help="chunks of the shortest excerpt (default: 2)")
+    add("--max-chunks", type=positive, default=16, help="chunks of the longest excerpt (default: 16)")
     add("--long-share", type=SHARE, default=0.0, help="share of excerpts longer than that (default: 0)")
-    add("--long-chunks", type=COUNT, default=60, help="chunks of the longest of those (default: 60)")
+    add("--long-chunks", type=positive, default=60, help="chunks of the longest of those (default: 60)")
     add(
         "--alternatives",
         type=SHARE,
         default=0.7,
         help="share of chunks that get a rejected one in their place (default: 0.7)",
     )
-    add("--worse-versions", type=number(int, 0), default=2, help="whole texts made worse, per excerpt (default: 2)")
+    add("--worse-versions", type=not_negative, default=2, help="whole texts made worse, per excerpt (default: 2)")
     add("--seed", type=int, default=1, help="seed of all draws (default: 1)")
-    add("--batch", type=COUNT, default=200, help="excerpts in the making at a time (default: 200)")
-    add("--threads", type=COUNT, help="CPU threads of a sampler in this process (default: torch's)")
+    add("--batch", type=positive, default=200, help="excerpts in the making at a time (default: 200)")
+    add("--threads", type=positive, help="CPU threads of a sampler in this process (default: torch's)")
     add("--sampler-device", default="cpu", help="torch device of a sampler in this process (default: cpu)")
     add(
         "--sampler-context",
-        type=COUNT,
+        type=positive,
         help="tokens of the text before it that a sampler sees, at most; at a server 4 characters count as one "
         f"(default: {CONTEXT_TOKENS} in this process, {SERVER_CONTEXT_TOKENS} at a server)",
     )
-    add("--concurrency", type=COUNT, default=8, help="requests under way at a server (default: 8)")
+    add("--concurrency", type=positive, default=8, help="requests under way at a server (default: 8)")
     add("--timeout", type=SECONDS, default=60.0, help="seconds that an answer of a server may take (default: 60)")
     add("--text-field", default="text", help="field of the text (default: text)")
     add("--id-field", default="id", help="field of the unique id (default: id)")

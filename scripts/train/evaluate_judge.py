@@ -45,6 +45,7 @@ from pathlib import Path
 from typing import Any
 
 import evaluation_plots
+from command_line import positive
 from errors import InputError
 from evaluation_input import read_evaluated
 from evaluation_report import Json, Settings, group_report, rounded, to_json
@@ -70,12 +71,6 @@ def numbers(text: str) -> tuple[float, ...]:
     if len(values) < 2 or any(a >= b for a, b in pairwise(values)):
         raise ValueError
     return values
-
-
-def positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value
 
 
 def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:

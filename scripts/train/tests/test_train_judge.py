@@ -312,7 +312,7 @@ def test_counts_from_one_on(option: str, capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit) as stopped:
         train_judge.parse_arguments(["--base", "x", "--data", "y", "--out", "z", f"--{option}", "0"])
     assert stopped.value.code == 2
-    assert f"--{option}: invalid positive value: '0'" in capsys.readouterr().err
+    assert f"--{option}: expected a whole number of 1 or more, found '0'" in capsys.readouterr().err
 
 
 def test_evaluation_with_document_loss_is_of_the_letter_alone(tmp_path: Path) -> None:

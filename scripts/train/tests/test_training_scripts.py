@@ -105,7 +105,7 @@ def test_counts_from_one_on(module: ModuleType, option: str, capsys: pytest.Capt
     with pytest.raises(SystemExit) as stopped:
         module.main([option, "0"])
     assert stopped.value.code == 2
-    assert f"{option}: invalid positive value: '0'" in capsys.readouterr().err
+    assert f"{option}: expected a whole number of 1 or more, found '0'" in capsys.readouterr().err
 
 
 def test_tokenizer_and_base_model_of_a_small_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
