@@ -189,7 +189,13 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--install", action="store_true", help="install rivals, each in its own virtual environment")
     where.add_argument("--work", type=Path, default=REPOSITORY / "build/bench/work", metavar="FOLDER")
     where.add_argument("--out", type=Path, default=REPOSITORY / "build/bench", metavar="FOLDER")
-    where.add_argument("--from-results", type=Path, metavar="FILE", help="measure nothing, report this results.json")
+    where.add_argument(
+        "--from-results",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="measure nothing, report this results.json; checkpoints of a further one take the place of the same here",
+    )
     where.add_argument("--update-readme", action="store_true")
 
 
@@ -258,18 +264,31 @@ def publish(results_file: Path, results: Json, plot: Path | None) -> None:
     readme.write_text(replace_block(readme.read_text(encoding="utf-8"), block, readme.name), encoding="utf-8")
 
 
+def read_results(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{file}: expected a results.json, found {error}") from error
+
+
+def join_results(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The first one, with the checkpoints of the others in the place of its own of the same name, or behind them."""
+    joined = dict(parts[0])
+    checkpoints = {checkpoint["name"]: checkpoint for part in parts for checkpoint in part["checkpoints"]}
+    titles = {lane: title for part in parts for lane, title in part["titles"].items()}
+    return joined | {"checkpoints": list(checkpoints.values()), "titles": titles}
+
+
 def bench(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     results_file = args.out / RESULTS
     if args.from_results:
-        results_file = args.from_results
+        joined = join_results([read_results(file) for file in args.from_results])
+        results_file.write_text(json.dumps(joined, indent=1, ensure_ascii=False) + "\n", "utf-8")
     else:
         text = json.dumps(measure(args), indent=1, ensure_ascii=False)
         results_file.write_text(without_paths(text, [args.work, args.out, REPOSITORY, Path.home()]) + "\n", "utf-8")
-    try:
-        results = json.loads(results_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BenchError(f"{results_file}: expected JSON, found {error}") from error
+    results = read_results(results_file)
     plot = draw(args, results_file)
     (args.out / "report.md").write_text(full_report(results, plot.name if plot else None), encoding="utf-8")
     print(short_report(results, None))

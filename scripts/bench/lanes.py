@@ -14,6 +14,7 @@ from bench.environments import Environments
 from bench.errors import BenchError, RivalError
 from bench.participants import Checkpoint, Input, Machine, Participant, PrmScore, Scored, WorkerRival, WorkerSetting
 from bench.rivals import KINDS, PRM_SCORE, RivalName
+from bench.safetensors_file import fingerprint
 from bench.work import ModelShape, shape_of
 
 LOAD_SECONDS = 900
@@ -151,11 +152,11 @@ class Opener:
         return WorkerRival(setting, self.checkpoint, self.machine, log, time.monotonic() + LOAD_SECONDS)
 
     def _converted(self, converter: str, python: Path) -> Path:
-        """Kept in the work folder, beside the checkpoint it comes from."""
+        """Kept in the work folder for the next run on the same weights; a name may stay when they change."""
         tool, *arguments = converter.split()
         folder = self.work / "checkpoints"
         folder.mkdir(parents=True, exist_ok=True)
-        output = folder / ".".join([self.checkpoint.folder.name, *arguments, tool])
+        output = folder / ".".join([self.checkpoint.folder.name, fingerprint(self.checkpoint.folder), *arguments, tool])
         if not output.exists():
             module, source = f"bench.{tool}_converter", self.checkpoint.folder
             command: list[str | Path] = [python, "-m", module, source, output, *arguments]

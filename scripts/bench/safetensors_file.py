@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,15 @@ ITEM_BYTES = {"F32": 4, "BF16": 2, "F16": 2}
 class TensorInfo:
     name: str
     shape: tuple[int, ...]
+
+
+def fingerprint(folder: Path) -> str:
+    """Of what a checkpoint's weights and config say, whatever the folder's name."""
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
 
 
 def write_safetensors(

@@ -86,7 +86,7 @@ void finish(LineUnderWay& line, std::vector<std::optional<float>> log_odds, Last
 // on a GPU what keeps it busy, in half of the memory that the weights leave.
 int64_t default_max_batch_tokens(const LoadedModel& model, int num_threads) {
   const at::Device device = model.options.device;
-  if (device.is_cpu()) return std::max<int64_t>(4096, int64_t{1024} * num_threads);
+  if (device.is_cpu()) return std::max<int64_t>(2048, int64_t{512} * num_threads);
   constexpr int64_t kMost = 4 * DeviceStepModel::kBlockRows;
   const auto& [config, options, weights] = model;
   const int64_t free = available_device_memory_bytes(device) / 2 - bytes_per_block(config, options.dtype);

@@ -21,7 +21,7 @@ namespace prm_score {
 
 class CpuStepModel final : public StepModel {
  public:
-  static constexpr int64_t kBlockRows = 256;
+  static constexpr int64_t kBlockRows = 128;
 
   // The weights are on the CPU.
   explicit CpuStepModel(std::shared_ptr<const LoadedModel> model);

@@ -502,3 +502,17 @@ def test_a_profile_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pyt
     assert profile.profile(*arguments) == {"reason": "perf: no permission", "places": []}
     perf.unlink()
     assert profile.profile(*arguments)["reason"].startswith("perf is not installed")
+
+
+def test_converted_checkpoints_are_known_by_their_content(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    for folder in (first, second):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"weights")
+        (folder / "config.json").write_text("{}")
+    known = safetensors_file.fingerprint(first)
+    assert safetensors_file.fingerprint(second) == known
+    (second / "model.safetensors").write_bytes(b"Weights")
+    assert safetensors_file.fingerprint(second) != known
+    (first / "config.json").write_text("{ }")
+    assert safetensors_file.fingerprint(first) != known
