@@ -13,8 +13,8 @@ writes rows, which is timed.
 A rival that would need more than --max-seconds for a set is measured on its first documents only, or left out; the
 table says so. One that cannot be installed, started or finished stands in the table with the reason.
 
-Written to the folder --out: results.json (all raw times), report.md, growth.svg. --update-readme also copies the first
-and the last to data/bench/ and puts the table between the two marks of the README.
+Written to the folder --out: results.json (all raw times), report.md, growth.svg. --update-readme also copies them to
+data/bench/ and puts the table between the two marks of the README.
 
 Rivals, for --rivals, each NAME or NAME@float32 or NAME@bfloat16:
   prm-score (itself, in another dtype), transformers-one, transformers-batch, transformers-prefix, llama-f32,
@@ -49,6 +49,7 @@ from bench.run import SHAPE_NAMES, Plan, Run, Settings
 PUBLISHED = Path("data/bench")
 PLOT = "growth.svg"
 RESULTS = "results.json"
+REPORT = "report.md"
 JUDGE_NAME = "shipped judge"
 QUICK: dict[str, Any] = {
     "sets": "200:2",
@@ -257,10 +258,12 @@ def publish(results_file: Path, results: Json, plot: Path | None) -> None:
     folder = REPOSITORY / PUBLISHED
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(results_file, folder / RESULTS)
+    (folder / REPORT).write_text(full_report(results, PLOT if plot else None), encoding="utf-8")
     if plot is not None:
         shutil.copyfile(plot, folder / PLOT)
     readme = REPOSITORY / "README.md"
     block = short_report(results, f"{PUBLISHED}/{PLOT}" if plot else None)
+    block += f"\n\nSpreads, matrix rates and a profile: [{PUBLISHED}/{REPORT}]({PUBLISHED}/{REPORT})."
     readme.write_text(replace_block(readme.read_text(encoding="utf-8"), block, readme.name), encoding="utf-8")
 
 
@@ -290,7 +293,7 @@ def bench(args: argparse.Namespace) -> None:
         results_file.write_text(without_paths(text, [args.work, args.out, REPOSITORY, Path.home()]) + "\n", "utf-8")
     results = read_results(results_file)
     plot = draw(args, results_file)
-    (args.out / "report.md").write_text(full_report(results, plot.name if plot else None), encoding="utf-8")
+    (args.out / REPORT).write_text(full_report(results, plot.name if plot else None), encoding="utf-8")
     print(short_report(results, None))
     if args.update_readme:
         publish(results_file, results, plot)
