@@ -137,9 +137,9 @@ def introduction(results: Json) -> str:
     commit = (run["commit"] or "unknown")[:9]
     return (
         f"Made by `scripts/bench.py` on {run['date'][:10]} (commit {commit}{changed}): {where}, "
-        f"{settings['threads']} threads. All compute the same prompts in turns, each checkpoint's in one run; a "
-        "ratio is the median over the rounds of a rival's time to prm-score's in the same round. Model loading is not timed; "
-        "prm-score's tokenising is, the rivals get ids. (1 of 4) = the first of 4 documents only, for both."
+        f"{settings['threads']} threads. All compute the same prompts in turns, each checkpoint's in one run; "
+        "a ratio is the median over the rounds of a rival's time to prm-score's in the same round. Model loading is "
+        "not timed; prm-score's tokenising is, the rivals get ids. (1 of 4) = the first of 4 documents only, for both."
     )
 
 
