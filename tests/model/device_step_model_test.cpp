@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "judge_plans.h"
 #include <gtest/gtest.h>
 
 #include "prm_score/model/cpu_step_model.h"
@@ -11,8 +12,6 @@
 
 namespace prm_score {
 namespace {
-
-using LogOdds = std::vector<std::vector<std::optional<float>>>;
 
 struct Case {
   const char* checkpoint;
@@ -26,19 +25,6 @@ class DeviceStepModelTest : public ::testing::TestWithParam<Case> {
                       {.dtype = GetParam().dtype, .label_a_id = 32, .label_b_id = 33});
   }
 };
-
-LogOdds judge(Engine& engine, const std::vector<ScorePlan>& plans) {
-  LogOdds result(plans.size());
-  for (size_t i = 0; i < plans.size(); ++i) {
-    int64_t num_chunks = 0;
-    for (const TrunkPlan& trunk : plans[i].trunks) num_chunks += std::ssize(trunk.branches);
-    engine.add(static_cast<int64_t>(i), plans[i], num_chunks);
-  }
-  while (engine.num_rows_waiting() > 0) {
-    for (JudgedPlan& judged : engine.run_step()) result[judged.ticket] = std::move(judged.log_odds);
-  }
-  return result;
-}
 
 TEST_P(DeviceStepModelTest, AgreesWithEachPromptOnItsOwn) {
   const auto judge_model = model();
@@ -55,7 +41,7 @@ TEST_P(DeviceStepModelTest, AgreesWithTheCpusOwnEngine) {
   const auto plans = self_check_plans(judge_model->config.vocab_size, judge_model->config.max_positions());
   SharedPrefixEngine device(std::make_unique<DeviceStepModel>(judge_model, 256), 1000);
   SharedPrefixEngine cpu(std::make_unique<CpuStepModel>(judge_model), 1000);
-  const LogOdds found = judge(device, plans), expected = judge(cpu, plans);
+  const LogOdds found = judge_plans(device, plans), expected = judge_plans(cpu, plans);
   for (size_t i = 0; i < plans.size(); ++i) {
     ASSERT_EQ(found[i].size(), expected[i].size());
     for (size_t chunk = 0; chunk < found[i].size(); ++chunk) {
@@ -68,9 +54,9 @@ INSTANTIATE_TEST_SUITE_P(Checkpoints, DeviceStepModelTest,
                          ::testing::Values(Case{"qwen2-odd-sizes", at::kFloat}, Case{"qwen2-odd-sizes", at::kBFloat16},
                                            Case{"qwen3", at::kFloat}, Case{"llama-biased", at::kFloat},
                                            Case{"llama3", at::kFloat}),
-                         [](const auto& info) {
-                           std::string name = std::string(info.param.checkpoint) +
-                                              (info.param.dtype == at::kFloat ? "_float32" : "_bfloat16");
+                         [](const auto& named) {
+                           std::string name = std::string(named.param.checkpoint) +
+                                              (named.param.dtype == at::kFloat ? "_float32" : "_bfloat16");
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

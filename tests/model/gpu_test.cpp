@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "checkpoint_builder.h"
+#include "judge_plans.h"
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
@@ -121,8 +122,6 @@ TEST(GpuTest, TheEngineHoldsAgainstEachPromptOnItsOwn) {
   }
 }
 
-using LogOdds = std::vector<std::vector<std::optional<float>>>;
-
 // Runs out of memory each time that a step is larger than some size.
 class ForgetfulModel final : public StepModel {
  public:
@@ -145,16 +144,7 @@ LogOdds judge(const std::shared_ptr<const LoadedModel>& model, const std::vector
               const std::vector<size_t>& order, int64_t max_batch_tokens, int64_t max_rows) {
   SharedPrefixEngine engine(std::make_unique<SplittingStepModel>(std::make_unique<ForgetfulModel>(model, max_rows)),
                             max_batch_tokens);
-  LogOdds result(plans.size());
-  for (const size_t i : order) {
-    int64_t num_chunks = 0;
-    for (const TrunkPlan& trunk : plans[i].trunks) num_chunks += std::ssize(trunk.branches);
-    engine.add(static_cast<int64_t>(i), plans[i], num_chunks);
-  }
-  while (engine.num_rows_waiting() > 0) {
-    for (JudgedPlan& judged : engine.run_step()) result[judged.ticket] = std::move(judged.log_odds);
-  }
-  return result;
+  return judge_plans(engine, plans, order);
 }
 
 // Two layers of the width of real models, and the shipped judge. All plans eight times: more answers than a block has.
