@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sampling import Sampler, SamplingError
+from tqdm import tqdm
 from translate import TranslationError, Translator
 from version_plans import Plan, Work
 from versions import REAL, in_nfc
@@ -40,7 +41,8 @@ class Maker:
     def _sample(self, index: int, works: Sequence[Work]) -> Exception | None:
         todo = [(w, p, p.request) for w in works for p in w.plans if p.request is not None and p.sampler == index]
         try:
-            for number, text in self._samplers[index].sample([request for _, _, request in todo]):
+            texts = self._samplers[index].sample([request for _, _, request in todo])
+            for number, text in tqdm(texts, self._samplers[index].name, len(todo), leave=False, disable=None):
                 work, plan, _ = todo[number]
                 self._fill(work, plan, text)  # None: the sampler refused it
         except SamplingError as error:
@@ -51,7 +53,10 @@ class Maker:
         plans = [(work, plan, plan.translate) for work in works for plan in work.plans if plan.translator == index]
         todo = [(work, plan, text) for work, plan, text in plans if text is not None]
         try:
-            for number, translation in self._translators[index].there_and_back([text for _, _, text in todo]):
+            translations = self._translators[index].there_and_back([text for _, _, text in todo])
+            for number, translation in tqdm(
+                translations, self._translators[index].name, len(todo), leave=False, disable=None
+            ):
                 work, plan, _ = todo[number]
                 self._fill(work, plan, translation)  # None: it could not be translated
         except TranslationError as error:
