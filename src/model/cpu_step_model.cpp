@@ -1,8 +1,10 @@
 #include "prm_score/model/cpu_step_model.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "blas.h"
@@ -49,6 +51,10 @@ int64_t num_blocks(int64_t num_rows) { return (num_rows + kBlockRows - 1) / kBlo
 
 at::Tensor block_of(const at::Tensor& rows, int64_t block) { return rows.narrow(0, block * kBlockRows, kBlockRows); }
 
+std::pair<int64_t, int64_t> rows_of(int64_t block, int64_t num_rows) {
+  return {block * kBlockRows, std::min((block + 1) * kBlockRows, num_rows)};
+}
+
 // `rows` with space for at least `num_rows` rows. What is in it is lost.
 void grow(at::Tensor& rows, int64_t num_rows, int64_t row_size, at::ScalarType dtype) {
   if (rows.defined() && rows.size(0) >= num_rows) return;
@@ -74,6 +80,27 @@ void copy_embeddings(const at::Tensor& table, const std::vector<int32_t>& ids, c
 
 }  // namespace
 
+// A layer as the row kernels and the matrix kernels want it.
+struct CpuStepModel::Layer {
+  explicit Layer(const LayerWeights& weights)
+      : input_layernorm(to_floats(weights.input_layernorm)),
+        post_attention_layernorm(to_floats(weights.post_attention_layernorm)),
+        q_norm(to_floats(weights.q_norm)),
+        k_norm(to_floats(weights.k_norm)) {
+    const std::array<const Linear*, 4> linears = {&weights.gate_up_proj, &weights.down_proj, &weights.qkv_proj,
+                                                  &weights.o_proj};
+    std::array<std::optional<PackedLinear>, 4> packed;
+    run_tasks(linears.size(), [&](int64_t i) { packed[i].emplace(*linears[i], kBlockRows); });
+    gate_up_proj = std::move(packed[0]);
+    down_proj = std::move(packed[1]);
+    qkv_proj = std::move(packed[2]);
+    o_proj = std::move(packed[3]);
+  }
+
+  std::vector<float> input_layernorm, post_attention_layernorm, q_norm, k_norm;
+  std::optional<PackedLinear> qkv_proj, o_proj, gate_up_proj, down_proj;
+};
+
 // One step, in compute dtype T.
 template <typename T>
 class CpuStepModel::Pass {
@@ -87,7 +114,7 @@ class CpuStepModel::Pass {
     positions_.reserve(num_rows_);
     for (const Segment& segment : step.segments) {
       for (int64_t i = 0; i < segment.num_rows(); ++i) positions_.push_back(segment.num_shared + i);
-      if (!segment.extends_trunk) answer_rows_.push_back(segment.end - 1);
+      if (!segment.extends_trunk) branches_.push_back(&segment);
       for (int64_t begin = 0; begin < segment.num_rows(); begin += kTileRows) {
         const int64_t end = std::min(begin + kTileRows, segment.num_rows());
         tiles_.push_back({.segment = &segment, .begin = begin, .end = end});
@@ -97,95 +124,67 @@ class CpuStepModel::Pass {
 
   std::vector<float> run() {
     copy_embeddings(m_.model_->weights.embed_tokens, step_.input_ids, m_.hidden_);
-    for (int64_t layer = 0; layer + 1 < config_.num_hidden_layers; ++layer) run_layer(layer);
-    return run_last_layer();
+    for (int64_t layer = 0; layer + 1 < config_.num_hidden_layers; ++layer) {
+      project(layer);
+      attend_and_finish(layer);
+    }
+    project(config_.num_hidden_layers - 1);
+    return answer(config_.num_hidden_layers - 1);
   }
 
  private:
-  // The vectors of a layer that the row kernels want in float32.
-  struct LayerVectors {
-    std::vector<float> input_layernorm, post_attention_layernorm, q_norm, k_norm;
-  };
   // Queries [begin, end) of a segment, counted from its first row.
   struct Tile {
     const Segment* segment;
     int64_t begin, end;
   };
 
-  void load_layer(int64_t layer) {
-    weights_ = {};  // give back first: a converted layer of a large model is large
-    weights_ = m_.model_->weights.layer(layer);
-    vectors_ = {.input_layernorm = to_floats(weights_.input_layernorm),
-                .post_attention_layernorm = to_floats(weights_.post_attention_layernorm),
-                .q_norm = to_floats(weights_.q_norm),
-                .k_norm = to_floats(weights_.k_norm)};
-  }
-
-  void run_layer(int64_t layer) {
-    load_layer(layer);
+  // Queries, keys and values of all rows, turned to their positions.
+  void project(int64_t layer) {
+    layer_ = nullptr;  // give back first: a layer of a large model is large
+    layer_ = m_.layer(layer);
     run_tasks(num_blocks(num_rows_), [&](int64_t block) {
-      Scratch& scratch = my_scratch();
-      norm_block(m_.hidden_, block, vectors_.input_layernorm, scratch.normed);
-      at::Tensor qkv = block_of(m_.qkv_, block).narrow(1, 0, config_.query_size() + 2 * config_.key_value_size());
-      apply_in_place(weights_.qkv_proj, scratch.normed, qkv);
+      at::Tensor& normed = my_scratch().normed;
+      norm_block(m_.hidden_, block, layer_->input_layernorm, normed);
+      const at::Tensor qkv = layer_->qkv_proj->apply(normed);
+      const int64_t size = qkv.size(1);
       const auto [begin, end] = rows_of(block, num_rows_);
       for (int64_t row = begin; row < end; ++row) {
-        turn_heads(qkv_row(row), config_.num_attention_heads, vectors_.q_norm, positions_[row]);
-        turn_heads(qkv_row(row) + config_.query_size(), config_.num_key_value_heads, vectors_.k_norm, positions_[row]);
+        T* heads = qkv_row(row);
+        std::memcpy(heads, qkv.template const_data_ptr<T>() + (row - begin) * size, size * sizeof(T));
+        turn_heads(heads, config_.num_attention_heads, layer_->q_norm, positions_[row]);
+        turn_heads(heads + config_.query_size(), config_.num_key_value_heads, layer_->k_norm, positions_[row]);
       }
     });
     extend_trunks(layer);
+  }
+
+  void attend_and_finish(int64_t layer) {
     const int64_t num_heads = config_.num_key_value_heads;
     run_tasks(std::ssize(tiles_) * num_heads, [&](int64_t task) {
       // The last tiles of a document have the most keys: the longest tasks first.
-      attend_tile(layer, tiles_[std::ssize(tiles_) - 1 - task / num_heads], task % num_heads);
+      const Tile& tile = tiles_[std::ssize(tiles_) - 1 - task / num_heads];
+      attend_tile(layer, tile, task % num_heads, attended_row(tile.segment->begin + tile.begin));
     });
-    run_tasks(num_blocks(num_rows_),
-              [&](int64_t block) { finish_block(block_of(m_.attended_, block), m_.hidden_, block); });
+    run_tasks(num_blocks(num_rows_), [&](int64_t block) { finish_block(m_.hidden_, block); });
   }
 
-  // Only the rows that answer need queries, attention and feed-forward; the others' keys and values are all.
-  std::vector<float> run_last_layer() {
-    const int64_t layer = config_.num_hidden_layers - 1;
-    load_layer(layer);
-    const Linear key_value = weights_.qkv_proj.outputs(config_.query_size(), 2 * config_.key_value_size());
-    run_tasks(num_blocks(num_rows_), [&](int64_t block) {
-      Scratch& scratch = my_scratch();
-      norm_block(m_.hidden_, block, vectors_.input_layernorm, scratch.normed);
-      at::Tensor out = block_of(m_.qkv_, block).narrow(1, config_.query_size(), 2 * config_.key_value_size());
-      apply_in_place(key_value, scratch.normed, out);
-      const auto [begin, end] = rows_of(block, num_rows_);
-      for (int64_t row = begin; row < end; ++row) {
-        turn_heads(qkv_row(row) + config_.query_size(), config_.num_key_value_heads, vectors_.k_norm, positions_[row]);
-      }
-    });
-    extend_trunks(layer);
-
-    const auto num_answers = std::ssize(answer_rows_);
-    if (num_answers == 0) return {};
-    for (int64_t i = 0; i < num_answers; ++i) {
-      std::memcpy(answer_row(i), m_.hidden_.const_data_ptr<float>() + answer_rows_[i] * config_.hidden_size,
-                  config_.hidden_size * sizeof(float));
-    }
-    const Linear query = weights_.qkv_proj.outputs(0, config_.query_size());
-    std::vector<const Segment*> branches;
-    for (const Segment& segment : step_.segments) {
-      if (!segment.extends_trunk) branches.push_back(&segment);
-    }
+  // In the last layer only the rows that answer go on from here; the others' keys and values are all that it takes.
+  std::vector<float> answer(int64_t layer) {
+    const auto num_answers = std::ssize(branches_);
     std::vector<float> log_odds(num_answers);
     run_tasks(num_blocks(num_answers), [&](int64_t block) {
-      Scratch& scratch = my_scratch();
-      norm_block(m_.answers_, block, vectors_.input_layernorm, scratch.normed);
-      apply_in_place(query, scratch.normed, scratch.query);
       const auto [begin, end] = rows_of(block, num_answers);
       for (int64_t i = begin; i < end; ++i) {
-        T* queries = scratch.query.template mutable_data_ptr<T>() + (i - begin) * config_.query_size();
-        turn_heads(queries, config_.num_attention_heads, vectors_.q_norm, positions_[answer_rows_[i]]);
+        const Segment& branch = *branches_[i];
+        std::memcpy(answer_row(i), m_.hidden_.const_data_ptr<float>() + (branch.end - 1) * config_.hidden_size,
+                    config_.hidden_size * sizeof(float));
+        const Tile last_row = {.segment = &branch, .begin = branch.num_rows() - 1, .end = branch.num_rows()};
         for (int64_t head = 0; head < config_.num_key_value_heads; ++head) {
-          attend_answer(layer, *branches[i], head, queries, attended_row(i), scratch.attention);
+          attend_tile(layer, last_row, head, attended_row(i));
         }
       }
-      finish_block(block_of(m_.attended_, block), m_.answers_, block);
+      finish_block(m_.answers_, block);
       std::vector<float> normed(config_.hidden_size);
       for (int64_t i = begin; i < end; ++i) {
         rms_norm_row(answer_row(i), m_.norm_.data(), config_.hidden_size, eps(), normed.data());
@@ -248,12 +247,12 @@ class CpuStepModel::Pass {
 
   [[nodiscard]] int64_t heads_per_key() const { return config_.num_attention_heads / config_.num_key_value_heads; }
 
-  void attend_tile(int64_t layer, const Tile& tile, int64_t head) const {
-    const int64_t row = tile.segment->begin + tile.begin;
+  // `out`: of the tile's first row.
+  void attend_tile(int64_t layer, const Tile& tile, int64_t head, T* out) const {
     const int64_t offset = head * heads_per_key() * config_.head_dim;
-    attend<T>({.queries = qkv_row(row) + offset,
+    attend<T>({.queries = qkv_row(tile.segment->begin + tile.begin) + offset,
                .query_stride = qkv_stride_,
-               .out = attended_row(row) + offset,
+               .out = out + offset,
                .out_stride = config_.query_size(),
                .num_rows = tile.end - tile.begin,
                .num_heads = heads_per_key()},
@@ -261,33 +260,19 @@ class CpuStepModel::Pass {
               my_scratch().attention);
   }
 
-  void attend_answer(int64_t layer, const Segment& branch, int64_t head, const T* queries, T* out,
-                     AttentionScratch& scratch) const {
-    const int64_t offset = head * heads_per_key() * config_.head_dim;
-    attend<T>({.queries = queries + offset,
-               .query_stride = config_.query_size(),
-               .out = out + offset,
-               .out_stride = config_.query_size(),
-               .num_rows = 1,
-               .num_heads = heads_per_key()},
-              shared_rows(layer, branch, head), own_rows(branch, head), branch.num_rows(), config_.head_dim, scratch);
-  }
-
   // From attention to the end of the layer: hidden += o_proj(attended); hidden += mlp(norm(hidden)).
-  void finish_block(const at::Tensor& attended, const at::Tensor& hidden, int64_t block) const {
+  void finish_block(const at::Tensor& hidden, int64_t block) const {
     Scratch& scratch = my_scratch();
-    apply_in_place(weights_.o_proj, attended, scratch.output);
-    add_block(scratch.output, hidden, block);
-    norm_block(hidden, block, vectors_.post_attention_layernorm, scratch.normed);
-    apply_in_place(weights_.gate_up_proj, scratch.normed, scratch.gate_up);
+    add_block(layer_->o_proj->apply(block_of(m_.attended_, block)), hidden, block);
+    norm_block(hidden, block, layer_->post_attention_layernorm, scratch.normed);
+    const at::Tensor gate_ups = layer_->gate_up_proj->apply(scratch.normed);
     const int64_t size = config_.intermediate_size;
-    const T* gate_up = scratch.gate_up.template const_data_ptr<T>();
+    const T* gate_up = gate_ups.template const_data_ptr<T>();
     T* gated = scratch.gated.template mutable_data_ptr<T>();
     for (int64_t i = 0; i < kBlockRows; ++i, gate_up += 2 * size, gated += size) {
       silu_multiply_row(gate_up, gate_up + size, size, gated);
     }
-    apply_in_place(weights_.down_proj, scratch.gated, scratch.output);
-    add_block(scratch.output, hidden, block);
+    add_block(layer_->down_proj->apply(scratch.gated), hidden, block);
   }
 
   void add_block(const at::Tensor& block_rows, const at::Tensor& hidden, int64_t block) const {
@@ -297,9 +282,6 @@ class CpuStepModel::Pass {
 
   // --- Places ---
 
-  [[nodiscard]] static std::pair<int64_t, int64_t> rows_of(int64_t block, int64_t num_rows) {
-    return {block * kBlockRows, std::min((block + 1) * kBlockRows, num_rows)};
-  }
   [[nodiscard]] T* qkv_row(int64_t row) const { return m_.qkv_.template mutable_data_ptr<T>() + row * qkv_stride_; }
   [[nodiscard]] T* attended_row(int64_t row) const {
     return m_.attended_.template mutable_data_ptr<T>() + row * config_.query_size();
@@ -315,21 +297,30 @@ class CpuStepModel::Pass {
   const Step& step_;
   int64_t num_rows_;
   int64_t qkv_stride_;
-  std::vector<int64_t> positions_;    // [num_rows]
-  std::vector<int64_t> answer_rows_;  // [num branches]
+  std::vector<int64_t> positions_;  // [num_rows]
+  std::vector<const Segment*> branches_;
   std::vector<Tile> tiles_;
-  LayerWeights weights_;  // of the layer at work
-  LayerVectors vectors_;
+  std::shared_ptr<const Layer> layer_;  // the one at work
 };
 
 CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model)
     : model_(std::move(model)), rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
-  const c10::InferenceMode no_autograd;
-  norm_ = to_floats(model_->weights.norm);
-  label_difference_ = to_floats(model_->weights.label_difference);
+  with_torch_errors("weights", [&] {
+    const c10::InferenceMode no_autograd;
+    const bool fit = layers_fit(*model_);
+    norm_ = to_floats(model_->weights.norm);
+    label_difference_ = to_floats(model_->weights.label_difference);
+    for (int64_t i = 0; fit && i < model_->config.num_hidden_layers; ++i) {
+      layers_.push_back(std::make_shared<const Layer>(model_->weights.layer(i)));
+    }
+  });
 }
 
 CpuStepModel::~CpuStepModel() = default;
+
+std::shared_ptr<const CpuStepModel::Layer> CpuStepModel::layer(int64_t index) const {
+  return layers_.empty() ? std::make_shared<const Layer>(model_->weights.layer(index)) : layers_[index];
+}
 
 std::shared_ptr<TrunkCache> CpuStepModel::make_trunk(int64_t num_rows) const {
   return with_torch_errors("keys and values of a document", [&] {
@@ -343,9 +334,6 @@ void CpuStepModel::reserve(const Step& step) {
   const at::TensorOptions options(model_->options.dtype);
   while (std::ssize(scratch_) < at::get_num_threads()) {
     scratch_.push_back({.normed = at::zeros({kBlockRows, config.hidden_size}, options),
-                        .output = at::zeros({kBlockRows, config.hidden_size}, options),
-                        .query = at::zeros({kBlockRows, config.query_size()}, options),
-                        .gate_up = at::zeros({kBlockRows, 2 * config.intermediate_size}, options),
                         .gated = at::zeros({kBlockRows, config.intermediate_size}, options),
                         .attention = {}});
   }

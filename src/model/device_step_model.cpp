@@ -307,8 +307,8 @@ class DeviceStepModel::Pass {
 DeviceStepModel::DeviceStepModel(std::shared_ptr<const LoadedModel> model, int64_t block_rows)
     : model_(std::move(model)),
       block_rows_(block_rows),
-      rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)),
-      attention_(make_varlen_attention(model_->options.device, model_->options.dtype, model_->config.head_dim)) {
+      attention_(make_varlen_attention(model_->options.device, model_->options.dtype, model_->config.head_dim)),
+      rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
   const c10::InferenceMode no_autograd;
   norm_ = model_->weights.norm.to(model_->options.device);
   label_difference_ = model_->weights.label_difference.to(model_->options.device);

@@ -1,37 +1,63 @@
 #include "prm_score/model/linear.h"
 
-#include <algorithm>
+#include <optional>
+#include <string_view>
 
-#include "blas.h"
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/mm.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/List.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/ones.h>
 
 namespace prm_score {
+namespace {
 
-void apply_in_place(const Linear& linear, const at::Tensor& rows, at::Tensor& out) {
-  const at::Tensor& weight = linear.weight;
-  if (weight.scalar_type() != at::kFloat) {
-    if (linear.bias.defined()) {
-      at::addmm_out(out, linear.bias, rows, weight.t());
-    } else {
-      at::mm_out(out, rows, weight.t());
+// libtorch's operators without a C++ function. The signatures are those of their schemas.
+using ReorderWeight = at::Tensor(const at::Tensor& weight, std::optional<int64_t> batch_size);
+using LinearPointwise = at::Tensor(const at::Tensor& rows, const at::Tensor& weight,
+                                   const std::optional<at::Tensor>& bias, std::string_view activation,
+                                   c10::List<std::optional<at::Scalar>> scalars,
+                                   std::optional<std::string_view> algorithm);
+
+template <typename Signature>
+c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+
+at::Tensor packed(const at::Tensor& weight, int64_t block_rows) {
+  static const auto reorder = find_operator<ReorderWeight>("mkldnn::_reorder_linear_weight");
+  return reorder.call(weight.contiguous(), block_rows);
+}
+
+at::Tensor product(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias) {
+  static const auto linear = find_operator<LinearPointwise>("mkldnn::_linear_pointwise");
+  return linear.call(rows, weight, bias.defined() ? std::optional(bias) : std::nullopt, "none",
+                     c10::List<std::optional<at::Scalar>>(), std::nullopt);
+}
+
+}  // namespace
+
+bool has_bfloat16_products() {
+  static const bool has_them = [] {
+    try {
+      const at::Tensor one = at::ones({1, 1}, at::kBFloat16);
+      static_cast<void>(product(one, packed(one, 1), {}));
+      return true;
+    } catch (const c10::Error&) {
+      return false;
     }
-    return;
-  }
-  auto* outputs = out.mutable_data_ptr<float>();
-  if (linear.bias.defined()) {
-    const auto* bias = linear.bias.const_data_ptr<float>();
-    for (int64_t i = 0; i < out.size(0); ++i) std::copy_n(bias, out.size(1), outputs + i * out.stride(0));
-  }
-  multiply({.data = rows.const_data_ptr<float>(),
-            .num_rows = rows.size(0),
-            .num_columns = rows.size(1),
-            .stride = rows.stride(0)},
-           {.data = weight.const_data_ptr<float>(),
-            .num_rows = weight.size(0),
-            .num_columns = weight.size(1),
-            .stride = weight.stride(0)},
-           /*transpose_right=*/true, /*add=*/linear.bias.defined(), outputs, out.stride(0));
+  }();
+  return has_them;
+}
+
+PackedLinear::PackedLinear(const Linear& linear, int64_t block_rows, bool native_bfloat16) : bias_(linear.bias) {
+  const bool is_widened = linear.weight.scalar_type() == at::kBFloat16 && !native_bfloat16;
+  weight_ = packed(is_widened ? linear.weight.to(at::kFloat) : linear.weight, block_rows);
+  if (is_widened && bias_.defined()) bias_ = bias_.to(at::kFloat);
+}
+
+at::Tensor PackedLinear::apply(const at::Tensor& rows) const {
+  if (rows.scalar_type() == weight_.scalar_type()) return product(rows, weight_, bias_);
+  return product(rows.to(weight_.scalar_type()), weight_, bias_).to(rows.scalar_type());
 }
 
 }  // namespace prm_score

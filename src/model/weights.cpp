@@ -69,6 +69,13 @@ class WeightLoader {
     return layer;
   }
 
+  // Throws Error as layer() does, without converting anything.
+  void expect_layer(int64_t index) const {
+    WeightOptions without_numbers = options_;
+    without_numbers.device = at::kMeta;
+    static_cast<void>(WeightLoader(source_, config_, without_numbers).layer(index));
+  }
+
  private:
   at::Tensor stored(const std::string& name, const std::vector<int64_t>& shape) const {
     return source_->tensor(name, shape);
@@ -157,6 +164,10 @@ Linear Linear::outputs(int64_t begin, int64_t length) const {
   return {.weight = weight.narrow(0, begin, length), .bias = bias.defined() ? bias.narrow(0, begin, length) : bias};
 }
 
+bool layers_fit(const LoadedModel& model) {
+  return layers_fit(*model.weights.loader->source(), model.config, model.options);
+}
+
 LayerWeights ModelWeights::layer(int64_t index) const {
   return resident_layers.empty() ? loader->layer(index) : resident_layers[index];
 }
@@ -164,13 +175,16 @@ LayerWeights ModelWeights::layer(int64_t index) const {
 ModelWeights load_weights(std::shared_ptr<const TensorSource> source, const ModelConfig& config,
                           const WeightOptions& options) {
   expect_labels(config, options);
-  const bool fit = layers_fit(*source, config, options);
+  const bool keep = options.keep_layers && layers_fit(*source, config, options);
   const auto loader = std::make_shared<const WeightLoader>(std::move(source), config, options);
   ModelWeights weights;
   weights.embed_tokens = loader->embed_tokens();
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
-    LayerWeights layer = loader->layer(i);  // also if it is not kept: what is wrong with it is to be known now
-    if (fit) weights.resident_layers.push_back(std::move(layer));
+    if (keep) {
+      weights.resident_layers.push_back(loader->layer(i));
+    } else {
+      loader->expect_layer(i);  // what is wrong with it is to be known now
+    }
   }
   weights.norm = loader->norm();
   weights.label_difference = loader->label_difference();

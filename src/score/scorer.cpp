@@ -29,6 +29,7 @@ WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& toke
   weights.layer_memory = options.weight_memory;
   weights.device = parse_device(options.device);
   weights.dtype = parse_dtype(options.dtype, weights.device);
+  weights.keep_layers = !(weights.device.is_cpu() && options.prefix_sharing);
   weights.label_a_id = tokenizer.label_id(options.label_a);
   weights.label_b_id = tokenizer.label_id(options.label_b);
   if (weights.label_a_id == weights.label_b_id) {

@@ -2,8 +2,8 @@
 //
 // A step's rows are cut into blocks of kBlockRows, the last one padded, and every block goes through a layer's matrix
 // products by itself, on one thread, from its norm to its residual: its activations stay in that core's cache, and a
-// row's bits depend neither on what else is in the step nor on the number of threads. (MKL and oneDNN give a row the
-// same bits wherever it lies in a block of one shape; tests/model/cpu_step_model_test.cpp holds them to it.)
+// row's bits depend neither on what else is in the step nor on the number of threads (linear.h). The layers lie packed
+// in memory if it holds them, else each is converted and packed in every step.
 // Attention runs per tile of query rows and key-value head (segment_attention.h).
 #pragma once
 
@@ -23,7 +23,7 @@ class CpuStepModel final : public StepModel {
  public:
   static constexpr int64_t kBlockRows = 128;
 
-  // The weights are on the CPU.
+  // The weights are on the CPU. Throws OutOfMemory.
   explicit CpuStepModel(std::shared_ptr<const LoadedModel> model);
   ~CpuStepModel() override;
 
@@ -35,18 +35,20 @@ class CpuStepModel final : public StepModel {
   template <typename T>
   class Pass;
 
+  struct Layer;
+
   // Activations of the block that a thread works on: [kBlockRows, ..] in the compute dtype.
   struct Scratch {
-    at::Tensor normed;   // [.., hidden_size]
-    at::Tensor output;   // [.., hidden_size]
-    at::Tensor query;    // [.., query_size], of the rows that answer
-    at::Tensor gate_up;  // [.., 2 intermediate_size]
-    at::Tensor gated;    // [.., intermediate_size]
+    at::Tensor normed;  // [.., hidden_size]
+    at::Tensor gated;   // [.., intermediate_size]
     AttentionScratch attention;
   };
+
+  [[nodiscard]] std::shared_ptr<const Layer> layer(int64_t index) const;
   void reserve(const Step& step);
 
   std::shared_ptr<const LoadedModel> model_;
+  std::vector<std::shared_ptr<const Layer>> layers_;  // all of them, or empty
   std::vector<float> norm_, label_difference_;
   RotaryPositions rotary_;
   std::vector<Scratch> scratch_;  // [num_threads]

@@ -1,5 +1,7 @@
-// linear.h - a linear layer of one block of rows, without new memory.
+// linear.h - a linear layer in the layout that the CPU's matrix kernels read fastest.
 #pragma once
+
+#include <cstdint>
 
 #include <ATen/core/Tensor.h>
 
@@ -7,8 +9,28 @@
 
 namespace prm_score {
 
-// out = rows W^T + b. rows [num_rows, num_inputs], out [num_rows, num_outputs], of the weight's dtype (float32 or
-// bfloat16), on the CPU; each row of `rows`, `out` and the weight is contiguous. Thread-safe.
-void apply_in_place(const Linear& linear, const at::Tensor& rows, at::Tensor& out);
+// Whether oneDNN has products of bfloat16 for this CPU (AVX-512 or AVX-NE-CONVERT at least).
+[[nodiscard]] bool has_bfloat16_products();
+
+// A linear layer whose weight is packed once, by oneDNN, for blocks of so many rows: a product of a block then reads it
+// in order and copies nothing. Immutable, thread-safe.
+//
+// A row's product depends on that row and on the weight alone: not on its place in the block nor on the other rows
+// (tests/model/linear_test.cpp holds oneDNN to it). Its number of threads may change how it sums up, so make and apply
+// it where libtorch gives one thread to each (in at::parallel_for, or if there is but one).
+class PackedLinear {
+ public:
+  // Of a layer in float32 or bfloat16 on the CPU; keeps nothing of it but the bias. Without `native_bfloat16` the
+  // products of bfloat16 are computed in float32, in twice the memory, and rounded: several times as fast as what
+  // libtorch does on a CPU that has no instructions for them.
+  PackedLinear(const Linear& linear, int64_t block_rows, bool native_bfloat16 = has_bfloat16_products());
+
+  // rows W^T + b: [block_rows, num_inputs] -> [block_rows, num_outputs], contiguous, of the layer's dtype.
+  [[nodiscard]] at::Tensor apply(const at::Tensor& rows) const;
+
+ private:
+  at::Tensor weight_;  // opaque
+  at::Tensor bias_;    // undefined if the layer has none
+};
 
 }  // namespace prm_score

@@ -44,6 +44,7 @@ struct WeightOptions {
   int64_t label_b_id = 0;
   // Memory that converted layers may take on the CPU, bytes; what is there if not given.
   std::optional<int64_t> layer_memory = std::nullopt;
+  bool keep_layers = true;  // false: for an engine that keeps them in a form of its own
 };
 
 class WeightLoader;
@@ -71,9 +72,9 @@ struct LoadedModel {
 
 // Loads the weights of `config`'s architecture by their Hugging Face names. Of lm_head only the two label rows are ever
 // read. Tied embeddings serve as head unless there is an lm_head all the same; that one wins, as in the reference. What
-// has the compute dtype already stays in the mapped file (CPU), the rest is converted: once if memory allows, else
-// layer by layer when it is needed. Throws Error naming file, tensor, expected and found if one is missing, misshapen
-// or of another dtype than F32, F16 and BF16, or if a label id is not in the vocabulary.
+// has the compute dtype already stays in the mapped file (CPU), the rest is converted: once if `keep_layers` and memory
+// allows, else layer by layer when it is needed. Throws Error naming file, tensor, expected and found if one is
+// missing, misshapen or of another dtype than F32, F16 and BF16, or if a label id is not in the vocabulary.
 [[nodiscard]] ModelWeights load_weights(std::shared_ptr<const TensorSource> source, const ModelConfig& config,
                                         const WeightOptions& options);
 
@@ -81,6 +82,9 @@ struct LoadedModel {
 // and load_weights do, and if memory runs out.
 [[nodiscard]] std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& folder,
                                                             const WeightOptions& options);
+
+// Whether memory holds all layers in the compute dtype, on the CPU: `layer_memory`, or most of what is there.
+[[nodiscard]] bool layers_fit(const LoadedModel& model);
 
 // The same model in float32, converted layer by layer: slow, in little memory. Shares what `model` was read from.
 [[nodiscard]] std::shared_ptr<const LoadedModel> in_float32(const LoadedModel& model);
