@@ -49,8 +49,10 @@ bool has_bfloat16_products() {
   return has_them;
 }
 
-PackedLinear::PackedLinear(const Linear& linear, int64_t block_rows, bool native_bfloat16) : bias_(linear.bias) {
-  const bool is_widened = linear.weight.scalar_type() == at::kBFloat16 && !native_bfloat16;
+PackedLinear::PackedLinear(const Linear& linear, int64_t block_rows, std::optional<bool> native_bfloat16)
+    : bias_(linear.bias) {
+  const bool is_bfloat16 = linear.weight.scalar_type() == at::kBFloat16;
+  const bool is_widened = is_bfloat16 && !(native_bfloat16 ? *native_bfloat16 : has_bfloat16_products());
   weight_ = packed(is_widened ? linear.weight.to(at::kFloat) : linear.weight, block_rows);
   if (is_widened && bias_.defined()) bias_ = bias_.to(at::kFloat);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include <ATen/core/Tensor.h>
 
@@ -20,10 +21,10 @@ namespace prm_score {
 // it where libtorch gives one thread to each (in at::parallel_for, or if there is but one).
 class PackedLinear {
  public:
-  // Of a layer in float32 or bfloat16 on the CPU; keeps nothing of it but the bias. Without `native_bfloat16` the
-  // products of bfloat16 are computed in float32, in twice the memory, and rounded: several times as fast as what
-  // libtorch does on a CPU that has no instructions for them.
-  PackedLinear(const Linear& linear, int64_t block_rows, bool native_bfloat16 = has_bfloat16_products());
+  // Of a layer in float32 or bfloat16 on the CPU; keeps nothing of it but the bias. Products of bfloat16 that are not
+  // native (not given: if this CPU has them) are computed in float32, in twice the memory, and rounded: several times
+  // as fast as what libtorch does without instructions for them.
+  PackedLinear(const Linear& linear, int64_t block_rows, std::optional<bool> native_bfloat16 = std::nullopt);
 
   // rows W^T + b: [block_rows, num_inputs] -> [block_rows, num_outputs], contiguous, of the layer's dtype.
   [[nodiscard]] at::Tensor apply(const at::Tensor& rows) const;
