@@ -9,9 +9,7 @@ from typing import Any
 
 import torch
 from errors import InputError
-from prompt import CHOSEN, REJECTED, encode
 from safetensors import SafetensorError
-from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from tree import ATTENTION_NAME
 from writing import writing
@@ -25,29 +23,6 @@ def copy_tokenizer(source: Path, out: Path) -> None:
         for name in TOKENIZER_FILES:
             if (source / name).is_file():
                 shutil.copyfile(source / name, out / name)
-
-
-def open_tokenizer(folder: Path) -> Tokenizer:
-    """Of a checkpoint's or a tokenizer's folder. Throws InputError."""
-    path = folder / "tokenizer.json"
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the only type that the library throws
-        raise InputError(f"{path}: expected a tokenizer: {error}") from error
-
-
-def letter_ids(checkpoint: Path) -> tuple[int, int]:
-    """Ids of A and B. Throws InputError if the tokenizer has no single token for one of them."""
-    tokenizer = open_tokenizer(checkpoint)
-    ids = []
-    for letter in (CHOSEN, REJECTED):
-        found = encode(tokenizer, letter)
-        if len(found) != 1:
-            tokens = [tokenizer.id_to_token(i) for i in found]
-            path = checkpoint / "tokenizer.json"
-            raise InputError(f"{path}: expected a single token for the letter {letter}, found {tokens}")
-        ids.append(found[0])
-    return ids[0], ids[1]
 
 
 def open_model(checkpoint: Path, **options: Any) -> PreTrainedModel:
@@ -83,16 +58,37 @@ def keep_letters(model: PreTrainedModel, letters: tuple[int, int]) -> None:
 
 
 def save_model(
-    model: PreTrainedModel, tokenizer: Path, out: Path, weights: dict[str, torch.Tensor] | None = None
+    model: PreTrainedModel,
+    tokenizer: Path,
+    out: Path,
+    weights: dict[str, torch.Tensor] | None = None,
+    config: dict[str, Any] | None = None,
 ) -> None:
-    """Writes a Hugging Face folder: config.json, safetensors of `weights` (default: the model's own), and the
-    tokenizer's files from the folder `tokenizer`. Throws InputError."""
+    """Writes a Hugging Face folder: config.json with the values of `config` changed, safetensors of `weights` (default:
+    the model's own), and the tokenizer's files from the folder `tokenizer`. Throws InputError. It is made under another
+    name, and config.json gets its own last: a folder that has one is whole."""
+    unfinished = out / ".unfinished"
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        model.save_pretrained(out, state_dict=weights)
-        for path in out.glob("*.safetensors"):
-            path.chmod(0o644)  # as the other files; the writer keeps it private
-        copy_tokenizer(tokenizer, out)
+        try:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            model.save_pretrained(unfinished, state_dict=weights)
+            for path in unfinished.glob("*.safetensors"):
+                path.chmod(0o644)  # as the other files; the writer keeps it private
+            copy_tokenizer(tokenizer, unfinished)
+            if config is not None:
+                _change_config(unfinished, config)
+            for path in sorted(unfinished.iterdir(), key=lambda path: path.name == "config.json"):
+                path.replace(out / path.name)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _change_config(folder: Path, changes: dict[str, Any]) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / "generation_config.json").unlink(missing_ok=True)
 
 
 def save_judge(
@@ -105,10 +101,5 @@ def save_judge(
     for letter in letters:
         head[letter] = weights[head_name][letter]
     weights[head_name] = head
-    save_model(model, tokenizer, out, weights)
-    with writing(out):
-        config_path = out / "config.json"
-        config = json.loads(config_path.read_text(encoding="utf-8"))
-        config |= {"dtype": str(dtype).removeprefix("torch."), "tie_word_embeddings": False, "use_cache": True}
-        config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        (out / "generation_config.json").unlink(missing_ok=True)
+    config = {"dtype": str(dtype).removeprefix("torch."), "tie_word_embeddings": False, "use_cache": True}
+    save_model(model, tokenizer, out, weights, config)

@@ -56,7 +56,15 @@ def program_main(name: str, run: Callable[[argparse.Namespace], None], args: arg
     except (InputError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt as interrupt:
+        return interrupted(name, str(interrupt))
     return 0
+
+
+def interrupted(name: str, what_is_kept: str = "") -> int:
+    """Says so, and what to do; the exit code."""
+    print(f"{name}: interrupted{what_is_kept and ': '}{what_is_kept}", file=sys.stderr)
+    return 130
 
 
 def _start_torch(threads: int | None, seed: int | None) -> None:

@@ -45,7 +45,7 @@ from pathlib import Path
 from typing import Any
 
 import evaluation_plots
-from command_line import positive
+from command_line import interrupted, positive
 from errors import InputError
 from evaluation_input import read_evaluated
 from evaluation_report import Json, Settings, group_report, rounded, to_json
@@ -183,7 +183,20 @@ def write_all(folder: Path, results: Json, plot_format: str) -> None:
             os.replace(Path(scratch) / name, folder / name)
 
 
+def warn_of_chance(reports: Json) -> None:
+    """Says so of a judge that ranks no better than a coin."""
+    for name, report in reports.items():
+        overall = report["pair_accuracy"]["overall"]
+        if overall["pairs"] and overall["interval_95"][0] <= 0.5:
+            print(
+                f"evaluate_judge: {name}: pair accuracy {overall['accuracy']:.3f} is not above chance: "
+                "this judge has not learned what it was to learn",
+                file=sys.stderr,
+            )
+
+
 def evaluate(args: argparse.Namespace, files: dict[str, Path]) -> int:
+    args.out.mkdir(parents=True, exist_ok=True)  # now, not after an hour of scoring
     groups = {name: read_evaluated(path) for name, path in files.items()}
     targets = read_targets(args.targets, files) if args.targets else []
     program = find_program(args.prm_score)
@@ -204,6 +217,7 @@ def evaluate(args: argparse.Namespace, files: dict[str, Path]) -> int:
     write_all(args.out, results, args.plot_format)
 
     print(table(reports, checked, args.min_chunks))
+    warn_of_chance(reports)
     for name, report in reports.items():
         for failed in report["failed_versions"]:
             print(f"evaluate_judge: {name}: {failed['id']}: not scored: {failed['error']}", file=sys.stderr)
@@ -220,6 +234,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, ProgramError, OSError) as error:
         print(f"evaluate_judge: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return interrupted("evaluate_judge")
 
 
 if __name__ == "__main__":

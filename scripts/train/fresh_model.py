@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from checkpoint import open_tokenizer
 from command_line import positive
 from errors import InputError
-from prompt import END_OF_TEXT
+from prompt import END_OF_TEXT, open_tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from tree import ATTENTION_NAME
 

@@ -13,7 +13,8 @@ OUT gets
   heldout/        with --held-out: versions.jsonl of documents kept from training, for evaluate_judge.py; every kind at
                   every strength and temperature (alone, for documents of a file: --purpose evaluate)
 
-A run that was interrupted, or whose sampler or translator failed, goes on where it stopped when it is started again.
+A run that was interrupted, or whose sampler or translator failed, goes on where it stopped when it is started again
+(texts.partial.jsonl keeps what came before its excerpt was complete). What is written until then is no whole.
 """
 
 from __future__ import annotations
@@ -29,20 +30,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from command_line import interrupted
 from data_options import parse_arguments, settings_of
 from documents import Document, Excerpt, pick_excerpts, read_documents
 from errors import InputError
 from example_writer import write_examples
 from program import ProgramError, find_program
-from prompt import CHUNK_SIZE
+from prompt import CHUNK_SIZE, letter_ids
 from prompts_process import chunk_prompts
 from sampling import Sampler, SamplingError, open_sampler
 from scorer_process import sha256_of
 from translate import TranslationError, Translator, open_translator
-from version_maker import Maker
+from version_maker import TEXTS, Maker
 from version_plans import Planner, Work
 from versions import REAL, SAMPLED, version_of
 
+SETTINGS = "settings.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model")
 """As prm-score looks for them."""
 
@@ -80,8 +83,8 @@ def chunk_borders(program: Path, model: Path, excerpts: Sequence[Excerpt]) -> It
 def prepare_folder(out: Path, fingerprint: dict[str, Any], overwrite: bool) -> None:
     """A folder that holds nothing, or a run with the same settings. Throws InputError."""
     out.mkdir(parents=True, exist_ok=True)
-    settings_file = out / "settings.json"
-    results = [out / name for name in ("versions.jsonl", "examples.jsonl")]
+    settings_file = out / SETTINGS
+    results = [out / name for name in ("versions.jsonl", "examples.jsonl", TEXTS)]
     if settings_file.exists() and not overwrite:
         check_settings(settings_file, fingerprint)
         return
@@ -199,9 +202,11 @@ def make_part(
             planner.plan(work)
             works.append(work)
         failure = maker.run(works)
-        print(f"{min(begin + args.batch, len(excerpts))}/{len(excerpts)} excerpts", file=sys.stderr, flush=True)
         if failure:
             break
+        print(f"{min(begin + args.batch, len(excerpts))}/{len(excerpts)} excerpts", file=sys.stderr, flush=True)
+    else:
+        maker.finish()
     if num_short:
         print(f"{num_short} excerpts were shorter than {settings.lengths.min_chunks} chunks, left out", file=sys.stderr)
     if maker.num_left_out:
@@ -209,12 +214,14 @@ def make_part(
     if not versions.exists() or versions.stat().st_size == 0:
         if failure:
             raise failure
+        (args.out / SETTINGS).unlink()  # another try may have other ones
         least = f"{settings.lengths.min_chunks} chunks of {CHUNK_SIZE} tokens"
         raise InputError(f"no document has {least}: nothing to make")
     if settings.purpose == "train":
         counts = write_examples(program, args.model, versions, args.out / "examples.jsonl", not args.no_text)
         print(f"{sum(counts.values())} chunks: {dict(counts.most_common())}", file=sys.stderr)
     if failure:
+        print(f"{args.out} holds a part of the excerpts only; the same command goes on", file=sys.stderr)
         raise failure
 
 
@@ -232,11 +239,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             for spec in args.sampler
         ]
+        if (args.model / "tokenizer.json").is_file():
+            letter_ids(args.model)  # a model without them cannot be trained: known now, not after days of sampling
         check_room(args, samplers)
         translators = [
             open_translator(spec, concurrency=args.concurrency, timeout_s=args.timeout) for spec in args.translator
         ]
-    except (ValueError, OSError, TranslationError) as error:
+    except (InputError, ValueError, OSError, TranslationError) as error:
         print(f"make_data.py: {error}", file=sys.stderr)
         return 2
     try:
@@ -244,6 +253,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, ProgramError, SamplingError, TranslationError, OSError) as error:
         print(f"make_data.py: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return interrupted("make_data.py", f"{args.out} keeps what was made, the same command goes on")
     return 0
 
 

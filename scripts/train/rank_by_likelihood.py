@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from checkpoint import open_model, open_tokenizer
+from checkpoint import open_model
 from command_line import add_threads, program_main
 from errors import InputError
 from evaluation_input import read_evaluated
 from evaluation_metrics import wilson_interval
+from prompt import open_tokenizer
 from tokenizers import Tokenizer
 from tqdm import tqdm
 from transformers import PreTrainedModel

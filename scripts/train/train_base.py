@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from checkpoint import open_tokenizer, save_model
+from checkpoint import save_model
 from command_line import add_threads, positive, positive_number, program_main
 from documents import Document, read_documents
 from errors import InputError
 from fresh_model import add_size_options, fresh_model
-from prompt import END_OF_TEXT, encode
+from prompt import END_OF_TEXT, encode, open_tokenizer
 from schedule import build_optimizer, set_learning_rate, take_step
 from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy

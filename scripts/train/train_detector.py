@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from checkpoint import letter_ids, open_judge, open_tokenizer, save_judge
+from checkpoint import open_judge, save_judge
 from command_line import add_threads, not_negative, positive, positive_number, program_main
 from damage import CORRUPTIONS
 from errors import InputError
-from prompt import CHUNK_SIZE
+from prompt import CHUNK_SIZE, letter_ids, open_tokenizer
 from schedule import build_optimizer, set_learning_rate, take_step
 from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits

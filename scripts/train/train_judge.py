@@ -17,23 +17,24 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 import torch
-from checkpoint import keep_letters, letter_ids, open_judge, open_tokenizer, save_judge
+from checkpoint import keep_letters, open_judge, save_judge
 from command_line import add_threads, positive, positive_number, program_main, weight
 from errors import InputError
 from evaluation_metrics import auc
 from examples import Example, ExampleFile
 from fresh_model import add_size_options, fresh_model
 from losses import Answers, document_losses, pair_losses
-from prompt import TEMPLATE_TAIL, encode
+from prompt import TEMPLATE_TAIL, encode, letter_ids, open_tokenizer
 from schedule import build_optimizer, set_learning_rate, take_step
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
@@ -44,6 +45,8 @@ from tree import build_trees, log_odds_of, row_log_odds
 from versions import DOCUMENT
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+FEW_STEPS = 100
+"""Below them a judge has hardly begun to learn."""
 TREE_TOLERANCE = 1e-3
 """Of the log_odds of a shared pass against a pass of its own, in float32, before training starts."""
 
@@ -211,7 +214,16 @@ def train(args: argparse.Namespace) -> None:
     share = examples.num_labels[1] / sum(examples.num_labels)
     weights = torch.tensor([0.5 / (1 - share), 0.5 / share], device=judge.device)
 
-    with tqdm(total=len(steps), initial=first, unit="step", disable=None, mininterval=1.0) as bar:
+    if len(steps) < FEW_STEPS:
+        say(
+            f"only {len(steps)} steps of {args.documents_per_step} documents, a judge takes several hundred: more "
+            "documents (make_data.py --excerpts) or --epochs; small models want a larger --learning-rate, too"
+        )
+    record: dict[str, float] = {}
+    with (
+        InterruptedBetweenSteps() as interrupt,
+        tqdm(total=len(steps), initial=first, unit="step", disable=None, mininterval=1.0) as bar,
+    ):
         for step in range(first, len(steps)):
             set_learning_rate(optimizer, args.learning_rate, step, len(steps))
             groups = [examples.group(index) for index in steps[step]]
@@ -226,13 +238,50 @@ def train(args: argparse.Namespace) -> None:
             if (step + 1) % args.log_every == 0 or is_last:
                 record = log.write(step + 1)
                 bar.set_postfix(loss=record["loss"], accuracy=record["accuracy"])
+                if bar.disable:
+                    say(f"step {step + 1} of {len(steps)}: {shown(record)}")
             if evaluated and ((step + 1) % args.eval_every == 0 or is_last):
                 found = evaluate(judge, evaluated, args.eval_documents)
                 log.write(step + 1, **{f"eval/{name}": value for name, value in found.items()})
-            if (step + 1) % args.save_every == 0 and not is_last:
+            if not is_last and ((step + 1) % args.save_every == 0 or interrupt.is_wanted):
                 state.save(step + 1, log)
-    save_judge(model, letters, tokenizer_folder, args.out, DTYPES[args.dtype])
+            if interrupt.is_wanted and not is_last:
+                raise KeyboardInterrupt(f"{args.out} holds the state after step {step + 1}, the same command goes on")
+    try:
+        save_judge(model, letters, tokenizer_folder, args.out, DTYPES[args.dtype])
+    except InputError:
+        with suppress(InputError):  # the training is not to be lost with it
+            state.save(len(steps), log)
+        raise
     state.remove()
+    say(f"{args.out}: a judge, after {len(steps)} steps" + (f": {shown(record)}" if record else ""))
+
+
+def say(message: str) -> None:
+    print(f"train_judge.py: {message}", file=sys.stderr, flush=True)
+
+
+def shown(record: dict[str, float]) -> str:
+    """What the log says of the last steps."""
+    return ", ".join(f"{name} {record[name]:.3f}" for name in ("loss", "accuracy") if name in record)
+
+
+class InterruptedBetweenSteps:
+    """While it lasts the first Ctrl-C is only noted, so that a step is whole; the second one ends the program."""
+
+    def __init__(self) -> None:
+        self.is_wanted = False
+
+    def __enter__(self) -> InterruptedBetweenSteps:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, *_: object) -> None:
+        self.is_wanted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -25,10 +25,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from checkpoint import open_model, open_tokenizer, save_model
+from checkpoint import open_model, save_model
 from command_line import add_threads, positive, positive_number, program_main
 from errors import InputError
-from prompt import CHUNK_SIZE
+from prompt import CHUNK_SIZE, open_tokenizer
 from schedule import build_optimizer, set_learning_rate, take_step
 from torch.nn.functional import mse_loss, pad
 from train_detector import WINDOW, Window, read_windows

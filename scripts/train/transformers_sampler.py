@@ -195,7 +195,13 @@ class TransformersSampler:
         # A context has one token at least.
         self.max_tokens = None if self._num_positions is None else self._num_positions - 1
         self._beginning = self._beginning_id()
-        num_logits = self._model.get_output_embeddings().weight.shape[0]
+        head = self._model.get_output_embeddings().weight
+        num_logits = head.shape[0]
+        if (num_zero := int((head == 0).all(dim=1).sum())) > num_logits // 2:
+            raise ValueError(
+                f"{self.name}: expected a language model, found one that knows {num_logits - num_zero} of {num_logits} "
+                "tokens: a judge, whose head keeps its letters only"
+            )
         # Beyond the tokenizer's ids there may be rows that only fill the matrix up.
         forbidden = {*self._codec.added_ids(), *range(self._codec.size, num_logits)}
         forbidden |= set(_ids(self._config.bos_token_id)) | set(_ids(self._config.eos_token_id))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoint import open_tokenizer
 from errors import InputError
 from examples import ExampleFile
+from prompt import open_tokenizer
 from training_data import JUDGE, TAIL, write_examples, write_lines, write_texts_examples
 
 GOOD: dict[str, Any] = {"document": "d", "num_tokens": 2, "label": 1, "kind": "real", "input_ids": [1, 2, *TAIL]}

@@ -26,7 +26,7 @@ from prompts_process import ChunkPrompt, chunk_prompts
 from protocol_server import ServerProcess
 from sampling import Request
 from tokenizers import Tokenizer
-from version_maker import Maker
+from version_maker import TEXTS, Maker
 from version_plans import Plan, Work
 from versions import Version, read_versions
 
@@ -426,6 +426,46 @@ def test_texts_that_are_refused_are_left_out_and_counted(tmp_path: Path) -> None
     assert maker.num_left_out == 1
 
 
+def test_what_an_interrupted_run_was_given_is_not_asked_for_again(tmp_path: Path) -> None:
+    class Interrupted:
+        name, max_tokens = "transformers:m", None
+
+        def __init__(self, last: int) -> None:
+            self.last, self.asked = last, 0
+
+        def sample(self, requests: list[Request]) -> Iterator[tuple[int, str | None]]:
+            for index in reversed(range(len(requests))):  # in an order of its own
+                if self.asked == self.last:
+                    raise KeyboardInterrupt
+                self.asked += 1
+                yield index, None if requests[index].seed == 1 else f" and {requests[index].seed}"
+
+    def works() -> list[Work]:
+        found = []
+        for i in range(4):
+            sampled = Version(f"s{i}", f"d{i}", "s", "sampled", "document", "")
+            real = Version(f"r{i}", f"d{i}", "s", "real", "document", "So it is.")
+            plans = [Plan(sampled, "So", request=Request("So", 5, 1.0, i)), Plan(real)]
+            found.append(Work(Excerpt(f"d{i}", "s", "So it is.", 2), [0, 2, 9], plans))
+        return found
+
+    whole, versions = tmp_path / "whole" / "versions.jsonl", tmp_path / "parts" / "versions.jsonl"
+    whole.parent.mkdir()
+    versions.parent.mkdir()
+    assert Maker([Interrupted(99)], [], whole).run(works()) is None
+    with pytest.raises(KeyboardInterrupt):
+        Maker([Interrupted(2)], [], versions).run(works())
+    texts = versions.with_name(TEXTS)
+    texts.write_bytes(texts.read_bytes() + b'["s1", "to')  # as if it had been killed while writing
+    again = Interrupted(99)
+    maker = Maker([again], [], versions)
+    assert maker.run(works()) is None
+    assert again.asked == 2
+    assert versions.read_bytes() == whole.read_bytes()
+    maker.finish()
+    assert not texts.exists()
+
+
 def test_a_refused_request_does_not_stop_the_run(
     documents: Path, tmp_path: Path, start_server: Callable[..., ServerProcess]
 ) -> None:
@@ -486,6 +526,36 @@ def test_held_out_documents_are_in_no_training_example(documents: Path, tmp_path
     assert len(held_out) == 1
     assert held_out | trained == {"d0", "d1", "d2", "d3"}
     assert {e["document"].partition("@")[0] for e in lines_of(out / "examples.jsonl")} == trained
+
+
+def test_a_judge_is_no_sampler(documents: Path, tmp_path: Path) -> None:
+    done = run(documents, tmp_path / "out", "--sampler", f"transformers:{JUDGE}")
+    assert done.returncode == 2
+    assert "expected a language model, found one that knows 2 of 4096 tokens: a judge" in done.stderr
+
+
+def test_a_model_without_the_letters_is_refused_before_anything_is_made(documents: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(JUDGE, model, ignore=shutil.ignore_patterns("report"))
+    tokenizer = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))
+    id_ = tokenizer["model"]["vocab"].pop("A")
+    tokenizer["model"]["vocab"]["<gone>"] = id_
+    tokenizer["model"]["merges"] = [m for m in tokenizer["model"]["merges"] if "A" not in "".join(m)]
+    tokenizer["model"]["vocab"] = {
+        k: v for k, v in tokenizer["model"]["vocab"].items() if "A" not in k or k == "<gone>"
+    }
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    done = run(documents, tmp_path / "out", "--model", str(model))
+    assert done.returncode == 2
+    assert "tokenizer.json: expected a single token for the letter A, found no token" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_made_nothing_leaves_no_settings(documents: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(documents, out, "--min-chunks", "400", "--max-chunks", "400").returncode == 1
+    done = run(documents, out)
+    assert done.returncode == 0, done.stderr
 
 
 def test_bad_input(documents: Path, tmp_path: Path) -> None:

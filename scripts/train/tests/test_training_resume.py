@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import train_judge
+import transformers
 from training_data import JUDGE, SMALL, write_base, write_examples
 
 
@@ -59,6 +61,47 @@ def test_dropout_and_log_go_on_where_they_were(tmp_path: Path, monkeypatch: pyte
     seconds = [record.pop("seconds") for record in log_of(out)]
     assert seconds[0] < 1000 < seconds[1] <= seconds[2]
     assert [r | {"seconds": 0} for r in log_of(out)] == [r | {"seconds": 0} for r in log_of(whole)]
+
+
+def test_ctrl_c_ends_after_the_step_and_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_examples(tmp_path / "examples.jsonl", num_documents=7)
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert train_judge.main(fresh(data, "--out", whole)) == 0
+    take_step = train_judge.take_step
+
+    def step_and_interrupt(trained: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+        take_step(trained, optimizer, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_judge, "take_step", step_and_interrupt)
+        assert train_judge.main(fresh(data, "--out", out)) == 130
+    assert f"interrupted: {out} holds the state after step 2, the same command goes on" in capsys.readouterr().err
+    assert train_judge.main(fresh(data, "--out", out)) == 0
+    assert f"{out}: a judge, after 7 steps: loss " in (said := capsys.readouterr().err)
+    assert "going on after step 2" in said
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_a_judge_that_cannot_be_written_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = write_examples(tmp_path / "examples.jsonl", num_documents=4), tmp_path / "out"
+
+    def full_disk(*_: object, **__: object) -> None:
+        (out / ".unfinished" / "config.json").write_text("{}")
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transformers.PreTrainedModel, "save_pretrained", full_disk)
+        assert train_judge.main(fresh(data, "--out", out)) == 1
+    assert sorted(path.name for path in out.iterdir()) == ["log.jsonl", "train_state.pt"]
+    assert train_judge.main(fresh(data, "--out", out)) == 0
+    assert "going on after step 4" in capsys.readouterr().err
+    assert (out / "config.json").exists()
 
 
 def test_other_examples_under_the_same_name(

@@ -17,8 +17,9 @@ import train_base
 import train_detector
 import train_surprise
 import train_tokenizer
-from checkpoint import letter_ids, open_model, open_tokenizer
+from checkpoint import open_model
 from errors import InputError
+from prompt import letter_ids, open_tokenizer
 from train_detector import WINDOW, Window
 from train_surprise import Stage, SurpriseTrainer, look_one_token_back, token_targets
 from training_data import JUDGE, SCRIPTS, SMALL, write_base, write_examples, write_lines, write_versions

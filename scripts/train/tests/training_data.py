@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import train_judge
-from checkpoint import letter_ids, open_tokenizer
-from prompt import TEMPLATE_TAIL, encode
+from prompt import TEMPLATE_TAIL, encode, letter_ids, open_tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from versions import Version
 
