@@ -14,17 +14,19 @@ SAMPLES_PER_SECOND = 199
 """Of each thread; no divisor of the timer's own rate."""
 NUM_PLACES = 12
 TIMEOUT_S = 600
-_LINE = re.compile(r"^\s*(?P<share>\d+\.\d+)%\s+(?P<library>\S+)\s+\[.\]\s+(?P<symbol>.+?)\s*$")
+_LINE = re.compile(r"^\s*(?P<share>\d+\.\d+)%\s+(?P<library>\[JIT\]|\S+)(?: tid \d+)?\s+\[.\]\s+(?P<symbol>.+?)\s*$")
+_MADE_AT_RUN_TIME = "[JIT]"
 Json = dict[str, Any]
 
 
 def parse_report(text: str) -> list[Json]:
     """The places of `perf report -F overhead,dso,symbol`, those with most samples first: share (0 to 1), library,
-    symbol without its arguments."""
+    symbol without its arguments. Code that was made at run time has no symbols: it is oneDNN's."""
     places: dict[tuple[str, str], float] = {}
     for line in text.splitlines():
         if found := _LINE.match(line):
-            key = found["library"], _short(found["symbol"])
+            is_jit = found["library"] == _MADE_AT_RUN_TIME
+            key = found["library"], "oneDNN's matrix kernels" if is_jit else _short(found["symbol"])
             places[key] = places.get(key, 0.0) + float(found["share"]) / 100
     largest = sorted(places.items(), key=lambda item: -item[1])[:NUM_PLACES]
     return [{"share": round(share, 4), "library": library, "symbol": symbol} for (library, symbol), share in largest]

@@ -85,7 +85,7 @@ def _text_of(path: Path) -> str:
     try:
         return _normalized(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _normalized(text: str) -> str:
@@ -100,7 +100,7 @@ def _read_lines(path: Path, text_field: str, id_field: str) -> Iterator[tuple[Do
                     place = f"{path}:{number}"
                     yield _document_of(line, place, f"{path.stem}/{number}", path.stem, (text_field, id_field)), place
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _document_of(line: str, place: str, default_id: str, default_source: str, fields: tuple[str, str]) -> Document:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from translate import TranslationError, Translator
 from version_plans import Plan, Work
 from versions import REAL, in_nfc
+from writing import writing
 
 TEXTS = "texts.partial.jsonl"
 """Beside the versions."""
@@ -40,7 +41,7 @@ class TextFile:
 
     def add(self, id_: str, text: str | None) -> None:
         """None: it was refused."""
-        with self._path.open("a", encoding="utf-8") as out:
+        with writing(self._path), self._path.open("a", encoding="utf-8") as out:
             out.write(json.dumps([id_, text]) + "\n")
 
     def remove(self) -> None:
@@ -127,5 +128,5 @@ class Maker:
         versions = [in_nfc(plan.version) for plan in work.plans]
         lines = [v.line() for v in versions if v.kind == REAL or (v.rejected and v.rejected[0][0] < v.rejected[0][1])]
         self.num_left_out += len(versions) - len(lines)
-        with self._out.open("a", encoding="utf-8") as out:
+        with writing(self._out), self._out.open("a", encoding="utf-8") as out:
             out.write("".join(lines))

@@ -49,6 +49,10 @@ bool has_bfloat16_products() {
   return has_them;
 }
 
+at::ScalarType packed_dtype(at::ScalarType dtype) {
+  return dtype == at::kBFloat16 && !has_bfloat16_products() ? at::kFloat : dtype;
+}
+
 PackedLinear::PackedLinear(const Linear& linear, int64_t block_rows, std::optional<bool> native_bfloat16)
     : bias_(linear.bias) {
   const bool is_bfloat16 = linear.weight.scalar_type() == at::kBFloat16;

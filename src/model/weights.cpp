@@ -164,8 +164,10 @@ Linear Linear::outputs(int64_t begin, int64_t length) const {
   return {.weight = weight.narrow(0, begin, length), .bias = bias.defined() ? bias.narrow(0, begin, length) : bias};
 }
 
-bool layers_fit(const LoadedModel& model) {
-  return layers_fit(*model.weights.loader->source(), model.config, model.options);
+bool layers_fit(const LoadedModel& model, at::ScalarType dtype) {
+  WeightOptions options = model.options;
+  options.dtype = dtype;
+  return layers_fit(*model.weights.loader->source(), model.config, options);
 }
 
 LayerWeights ModelWeights::layer(int64_t index) const {

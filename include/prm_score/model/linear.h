@@ -13,6 +13,9 @@ namespace prm_score {
 // Whether oneDNN has products of bfloat16 for this CPU (AVX-512 or AVX-NE-CONVERT at least).
 [[nodiscard]] bool has_bfloat16_products();
 
+// What layers of `dtype`, float32 or bfloat16, are packed in on this CPU.
+[[nodiscard]] at::ScalarType packed_dtype(at::ScalarType dtype);
+
 // A linear layer whose weight is packed once, by oneDNN, for blocks of so many rows: a product of a block then reads it
 // in order and copies nothing. Immutable, thread-safe.
 //

@@ -83,8 +83,8 @@ struct LoadedModel {
 [[nodiscard]] std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& folder,
                                                             const WeightOptions& options);
 
-// Whether memory holds all layers in the compute dtype, on the CPU: `layer_memory`, or most of what is there.
-[[nodiscard]] bool layers_fit(const LoadedModel& model);
+// Whether memory holds all layers in `dtype`, on the CPU: `layer_memory`, or most of what is there.
+[[nodiscard]] bool layers_fit(const LoadedModel& model, at::ScalarType dtype);
 
 // The same model in float32, converted layer by layer: slow, in little memory. Shares what `model` was read from.
 [[nodiscard]] std::shared_ptr<const LoadedModel> in_float32(const LoadedModel& model);

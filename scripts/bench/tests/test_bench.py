@@ -485,6 +485,12 @@ def test_places_of_a_profile() -> None:
     ]
 
 
+def test_code_made_at_run_time_is_one_place() -> None:
+    line = "     {share}%  [JIT] tid 12409       [.] 0x00007f790b2bf374\n"
+    text = line.format(share=0.47) + line.format(share=0.46)
+    assert profile.parse_report(text) == [{"share": 0.0093, "library": "[JIT]", "symbol": "oneDNN's matrix kernels"}]
+
+
 def test_profile_in_the_report() -> None:
     found = results()
     found["checkpoints"][0]["profile"] = {"set": "a set", "reason": None, "places": profile.parse_report(PERF_REPORT)}
