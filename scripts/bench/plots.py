@@ -21,9 +21,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
 Json = dict[str, Any]
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#6b6b6b", "#000000")
-"""Okabe and Ito's, told apart with any kind of colour vision."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#6b6b6b", "#000000", "#8c510a")
+"""Okabe and Ito's and a brown, told apart with any kind of colour vision."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
