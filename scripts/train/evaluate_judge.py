@@ -38,7 +38,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -183,6 +184,22 @@ def write_all(folder: Path, results: Json, plot_format: str) -> None:
             os.replace(Path(scratch) / name, folder / name)
 
 
+@contextmanager
+def folder_for(out: Path) -> Iterator[None]:
+    """That it can be written is known before an hour of scoring; a run that fails leaves no empty one."""
+    is_new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):
+        pass
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                out.rmdir()
+        raise
+
+
 def warn_of_chance(reports: Json) -> None:
     """Says so of a judge that ranks no better than a coin."""
     for name, report in reports.items():
@@ -196,7 +213,6 @@ def warn_of_chance(reports: Json) -> None:
 
 
 def evaluate(args: argparse.Namespace, files: dict[str, Path]) -> int:
-    args.out.mkdir(parents=True, exist_ok=True)  # now, not after an hour of scoring
     groups = {name: read_evaluated(path) for name, path in files.items()}
     targets = read_targets(args.targets, files) if args.targets else []
     program = find_program(args.prm_score)
@@ -230,7 +246,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser, args = parse_arguments(argv)
     files = named_files(parser, args)
     try:
-        return evaluate(args, files)
+        with folder_for(args.out):
+            return evaluate(args, files)
     except (InputError, ProgramError, OSError) as error:
         print(f"evaluate_judge: {error}", file=sys.stderr)
         return 1

@@ -93,7 +93,7 @@ def test_no_tokenizer(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert rank_by_likelihood.main(["--model", str(base), "--versions", str(path)]) == 1
     said = capsys.readouterr().err
     assert said.startswith("rank_by_likelihood.py: ")
-    assert "base/tokenizer.json: expected a tokenizer: No such file" in said
+    assert "base/tokenizer.json: expected a tokenizer, found no such f" in said
 
 
 def test_no_versions(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

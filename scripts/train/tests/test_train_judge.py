@@ -292,7 +292,7 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (("--base", JUDGE, "--data", tmp_path / "bad.jsonl"), 'bad.jsonl:2: expected an example with "document"'),
         (("--base", JUDGE, "--data", tmp_path / "foreign.jsonl"), "made with another tokenizer than that of"),
         (("--base", JUDGE, "--data", good, "--document-loss", 1), "good.jsonl: --document-loss: expected a document"),
-        (("--base", split, "--data", good), "expected a single token for the letter A, found []"),
+        (("--base", split, "--data", good), "expected a single token for the letter A, found no token"),
         (("--base", tmp_path / "nowhere", "--data", good), "nowhere/tokenizer.json: expected a tokenizer"),
         (("--base", no_weights, "--data", good), "no_weights: expected a checkpoint, found no config.json"),
         (("--fresh", JUDGE, "--num-key-value-heads", 3, "--data", good), "a multiple of 3 key-value heads, found 4"),

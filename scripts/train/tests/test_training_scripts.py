@@ -52,7 +52,7 @@ def test_bad_input_of_train_base(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ((empty, *model), "empty.jsonl: expected at least one document"),
         ((short, *model), "--window 512: expected texts of more tokens than that, found "),
         ((good, *model, "--train-tokens", 100), "--train-tokens: expected 4096 at least"),
-        ((good, "--tokenizer", tmp_path, *out), "tokenizer.json: expected a tokenizer: No such file"),
+        ((good, "--tokenizer", tmp_path, *out), "tokenizer.json: expected a tokenizer, found no such f"),
     ):
         said = said_by(train_base.main, capsys, *options)
         assert said.startswith("train_base.py: ") and message in said
@@ -82,7 +82,7 @@ def test_bad_input_of_those_that_read_versions(
     tokenizer.mkdir()
     (tokenizer / "tokenizer.json").write_bytes((JUDGE / "tokenizer.json").read_bytes())
     for base, data, message in (
-        (tmp_path, versions, "tokenizer.json: expected a tokenizer: No such file"),
+        (tmp_path, versions, "tokenizer.json: expected a tokenizer, found no such f"),
         (tokenizer, versions, "tokenizer: expected a checkpoint, found no config.json"),
         (JUDGE, tmp_path / "no.jsonl", "no.jsonl: No such file"),
         (JUDGE, tmp_path / "empty.jsonl", "empty.jsonl: expected versions of at least 128 tokens, found none"),
