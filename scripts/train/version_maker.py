@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,12 +87,9 @@ class Maker:
 
     def _sample(self, index: int, works: Sequence[Work]) -> Exception | None:
         todo = [(w, p, p.request) for w in works for p in w.plans if p.request is not None and p.sampler == index]
+        sampler = self._samplers[index]
         try:
-            texts = self._samplers[index].sample([request for _, _, request in todo])
-            for number, text in tqdm(texts, self._samplers[index].name, len(todo), leave=False, disable=None):
-                work, plan, _ = todo[number]
-                self._texts.add(plan.version.id, text)
-                self._fill(work, plan, text)  # None: the sampler refused it
+            self._take(sampler.name, todo, sampler.sample([request for _, _, request in todo]))
         except SamplingError as error:
             return error
         return None
@@ -100,17 +97,21 @@ class Maker:
     def _translate(self, index: int, works: Sequence[Work]) -> Exception | None:
         plans = [(work, plan, plan.translate) for work in works for plan in work.plans if plan.translator == index]
         todo = [(work, plan, text) for work, plan, text in plans if text is not None]
+        translator = self._translators[index]
         try:
-            translations = self._translators[index].there_and_back([text for _, _, text in todo])
-            for number, translation in tqdm(
-                translations, self._translators[index].name, len(todo), leave=False, disable=None
-            ):
-                work, plan, _ = todo[number]
-                self._texts.add(plan.version.id, translation)
-                self._fill(work, plan, translation)  # None: it could not be translated
+            self._take(translator.name, todo, translator.there_and_back([text for _, _, text in todo]))
         except TranslationError as error:
             return error
         return None
+
+    def _take(
+        self, name: str, todo: Sequence[tuple[Work, Plan, object]], texts: Iterator[tuple[int, str | None]]
+    ) -> None:
+        """The texts of what is to do, by its index, as they come. None: it was refused, or could not be done."""
+        for number, text in tqdm(texts, name, len(todo), leave=False, disable=None):
+            work, plan, _ = todo[number]
+            self._texts.add(plan.version.id, text)
+            self._fill(work, plan, text)
 
     def _fill(self, work: Work, plan: Plan, text: str | None) -> None:
         """A version without text is left out."""
