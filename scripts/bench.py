@@ -14,7 +14,7 @@ A rival that would need more than --max-seconds for a set is measured on its fir
 table says so. One that cannot be installed, started or finished stands in the table with the reason.
 
 Written to the folder --out: results.json (all raw times), report.md, growth.svg. --update-readme also copies them to
-data/bench/ and puts the table between the two marks of the README.
+data/bench/ (of a GPU: data/bench/cuda/) and puts the table between the two marks of the device in the README.
 
 Rivals, for --rivals, each NAME or NAME@float32 or NAME@bfloat16:
   prm-score (itself, in another dtype), transformers-one, transformers-batch, transformers-prefix, llama-f32,
@@ -46,7 +46,7 @@ from bench.rivals import DEFAULT_RIVALS, parse_rivals
 from bench.rounds import Limits
 from bench.run import SHAPE_NAMES, Plan, Run, Settings
 
-PUBLISHED = Path("data/bench")
+PUBLISHED = {"cpu": Path("data/bench"), "cuda": Path("data/bench/cuda")}
 PLOT = "growth.svg"
 RESULTS = "results.json"
 REPORT = "report.md"
@@ -255,16 +255,18 @@ def draw(args: argparse.Namespace, results: Path) -> Path | None:
 
 
 def publish(results_file: Path, results: Json, plot: Path | None) -> None:
-    folder = REPOSITORY / PUBLISHED
+    device = results["settings"]["device"]
+    published = PUBLISHED[device]
+    folder = REPOSITORY / published
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(results_file, folder / RESULTS)
     (folder / REPORT).write_text(full_report(results, PLOT if plot else None), encoding="utf-8")
     if plot is not None:
         shutil.copyfile(plot, folder / PLOT)
     readme = REPOSITORY / "README.md"
-    block = short_report(results, f"{PUBLISHED}/{PLOT}" if plot else None)
-    block += f"\n\nSpreads, matrix rates and a profile: [{PUBLISHED}/{REPORT}]({PUBLISHED}/{REPORT})."
-    readme.write_text(replace_block(readme.read_text(encoding="utf-8"), block, readme.name), encoding="utf-8")
+    block = short_report(results, f"{published}/{PLOT}" if plot else None)
+    block += f"\n\nSpreads, matrix rates and a profile: [{published}/{REPORT}]({published}/{REPORT})."
+    readme.write_text(replace_block(readme.read_text(encoding="utf-8"), device, block, readme.name), encoding="utf-8")
 
 
 def read_results(file: Path) -> dict[str, Any]:

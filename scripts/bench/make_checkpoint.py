@@ -10,6 +10,7 @@ import json
 import shutil
 import zlib
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from bench.safetensors_file import TensorInfo, write_safetensors
@@ -72,13 +73,14 @@ def config_of(shape: ModelShape, dtype: str) -> dict[str, object]:
     }
 
 
-def random_bytes(tensor: TensorInfo, seed: int, dtype: str) -> bytes:
-    """Of a size that keeps the hidden states in range and attention away from uniform."""
+def random_bytes(tensor: TensorInfo, seed: int, dtype: str, device: str) -> bytes:
+    """Of a size that keeps the hidden states in range and attention away from uniform. Each kind of device draws
+    numbers of its own."""
     import torch
 
     # A seed for each tensor: its values do not depend on the ones before it.
-    generator = torch.Generator().manual_seed(seed * 2**32 + zlib.crc32(tensor.name.encode()))
-    values = torch.randn(tensor.shape, generator=generator)
+    generator = torch.Generator(device).manual_seed(seed * 2**32 + zlib.crc32(tensor.name.encode()))
+    values = torch.randn(tensor.shape, generator=generator, device=device)
     if tensor.name.endswith("norm.weight"):
         values = 1 + 0.1 * values
     elif tensor.name.endswith("bias"):
@@ -87,10 +89,12 @@ def random_bytes(tensor: TensorInfo, seed: int, dtype: str) -> bytes:
         values = values * 2 / tensor.shape[1] ** 0.5
     else:
         values = values / tensor.shape[1] ** 0.5
-    return values.to(getattr(torch, dtype)).contiguous().view(torch.uint8).numpy().tobytes()
+    return values.to(getattr(torch, dtype)).contiguous().view(torch.uint8).cpu().numpy().tobytes()
 
 
-def make_checkpoint(folder: Path, shape: ModelShape, dtype: str, seed: int, tokenizer: Path) -> None:
+def make_checkpoint(
+    folder: Path, shape: ModelShape, dtype: str, seed: int, tokenizer: Path, device: str = "cpu"
+) -> None:
     """The folder appears when it is whole."""
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -99,7 +103,8 @@ def make_checkpoint(folder: Path, shape: ModelShape, dtype: str, seed: int, toke
         shutil.copyfile(tokenizer / name, unfinished / name)
     (unfinished / "config.json").write_text(json.dumps(config_of(shape, dtype), indent=2) + "\n", encoding="utf-8")
     file = unfinished / "model.safetensors"
-    write_safetensors(file, FILE_DTYPES[dtype], tensors_of(shape), lambda tensor: random_bytes(tensor, seed, dtype))
+    contents = partial(random_bytes, seed=seed, dtype=dtype, device=device)
+    write_safetensors(file, FILE_DTYPES[dtype], tensors_of(shape), contents)
     unfinished.rename(folder)
 
 
@@ -109,9 +114,10 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES, default="qwen2.5-0.5b")
     parser.add_argument("--dtype", choices=FILE_DTYPES, default="float32", help="of the file (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="that draws the numbers: cpu or cuda (default: %(default)s)")
     parser.add_argument("--tokenizer", type=Path, required=True, metavar="FOLDER", help="to copy the tokenizer from")
     args = parser.parse_args()
-    make_checkpoint(args.folder, SHAPES[args.shape], args.dtype, args.seed, args.tokenizer)
+    make_checkpoint(args.folder, SHAPES[args.shape], args.dtype, args.seed, args.tokenizer, args.device)
 
 
 if __name__ == "__main__":

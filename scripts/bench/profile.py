@@ -1,7 +1,9 @@
-"""Where prm-score's time goes, as the sampling profiler `perf` sees it."""
+"""Where prm-score's time goes, as the sampling profiler `perf` sees it, and on a GPU NVIDIA's `ncu`."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shutil
 import subprocess
@@ -15,6 +17,8 @@ SAMPLES_PER_SECOND = 199
 NUM_PLACES = 12
 TIMEOUT_S = 600
 _LINE = re.compile(r"^\s*(?P<share>\d+\.\d+)%\s+(?P<library>\[JIT\]|\S+)(?: tid \d+)?\s+\[.\]\s+(?P<symbol>.+?)\s*$")
+GPU_LAUNCHES_BEFORE, GPU_LAUNCHES = 1500, 1000
+"""Kernels are timed one by one, slowly: of the second or third step."""
 _MADE_AT_RUN_TIME = "[JIT]"
 Json = dict[str, Any]
 
@@ -71,3 +75,55 @@ def profile(program: Path, checkpoint: Path, documents: Path, dtype: str, machin
     finally:
         data.unlink(missing_ok=True)
     return {"reason": None, "places": parse_report(done.stdout)}
+
+
+def profile_gpu(program: Path, checkpoint: Path, documents: Path, dtype: str, machine: Machine, work: Path) -> Json:
+    """`places`, or the `reason` why there are none."""
+    ncu = shutil.which("ncu")
+    if ncu is None:
+        return {"reason": "ncu is not installed (NVIDIA Nsight Compute)", "places": []}
+    log = work / "ncu.csv"
+    command: list[str | Path] = [ncu, "--metrics", "gpu__time_duration.sum", "--clock-control", "none", "--csv"]
+    command += ["--launch-skip", str(GPU_LAUNCHES_BEFORE), "--launch-count", str(GPU_LAUNCHES), "--log-file", log]
+    command += [program, documents, "--model", checkpoint, "--device", machine.device, "--dtype", dtype]
+    command += ["--self-check=false"]
+    try:
+        subprocess.run(command, check=True, capture_output=True, env=machine.environment(), timeout=TIMEOUT_S)
+        places = parse_kernels(log.read_text(encoding="utf-8", errors="replace"))
+    except (subprocess.SubprocessError, OSError) as error:
+        return {"reason": f"ncu: {error}", "places": []}
+    finally:
+        log.unlink(missing_ok=True)
+    if not places:
+        return {"reason": f"ncu: fewer than {GPU_LAUNCHES_BEFORE} kernels", "places": []}
+    return {"reason": None, "places": places, "what": f"{GPU_LAUNCHES:,} kernels from the middle of the run"}
+
+
+def parse_kernels(text: str) -> list[Json]:
+    """The places of ncu's comma-separated values, those with most time first; as parse_report has them."""
+    lines = [line for line in csv.reader(io.StringIO(text)) if len(line) > 2]
+    if not lines:
+        return []
+    name, unit, value = (lines[0].index(column) for column in ("Kernel Name", "Metric Unit", "Metric Value"))
+    units = {"ns": 1e-9, "nsecond": 1e-9, "us": 1e-6, "usecond": 1e-6, "ms": 1e-3, "msecond": 1e-3}
+    seconds: dict[tuple[str, str], float] = {}
+    for line in lines[1:]:
+        key = _kernel(line[name])
+        seconds[key] = seconds.get(key, 0.0) + float(line[value].replace(",", "")) * units[line[unit]]
+    whole = sum(seconds.values())
+    largest = sorted(seconds.items(), key=lambda item: -item[1])[:NUM_PLACES]
+    return [
+        {"share": round(spent / whole, 4), "library": library, "symbol": symbol} for (library, symbol), spent in largest
+    ]
+
+
+def _kernel(name: str) -> tuple[str, str]:
+    """Library and name of a kernel."""
+    if name.startswith(("nvjet", "cutlass", "sm80_xmma", "sm90_xmma", "void cutlass")):
+        return "cuBLAS", "matrix products"
+    short = re.sub(r"<.*", "", _short(name.replace("<unnamed>::", "")))
+    return ("prm-score" if short in OWN_KERNELS else "libtorch"), short
+
+
+OWN_KERNELS = ("add_and_normalise", "rotate", "gate", "merge")
+"""Of src/model/row_operations.cu."""

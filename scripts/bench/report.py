@@ -12,7 +12,6 @@ from bench.rounds import TOLERANCE
 from bench.work import ModelShape, needed_flops
 
 Json = dict[str, Any]
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 NOTHING = "-"
 BUSY_LOAD = 0.5
 
@@ -135,9 +134,11 @@ def introduction(results: Json) -> str:
     where = machine["gpu"][0] if settings["device"] != "cpu" and machine["gpu"] else machine["cpu"]
     changed = " with changes" if run["changed_since_commit"] else ""
     commit = (run["commit"] or "unknown")[:9]
+    libtorch = next((line for line in results["prm_score_version"] if line.startswith("libtorch")), "unknown libtorch")
     return (
         f"Made by `scripts/bench.py` on {run['date'][:10]} (commit {commit}{changed}): {where}, "
-        f"{settings['threads']} threads. All compute the same prompts in turns, each checkpoint's in one run; "
+        f"{settings['threads']} threads, {libtorch}. "
+        "All compute the same prompts in turns, each checkpoint's in one run; "
         "a ratio is the median over the rounds of a rival's time to prm-score's in the same round. Model loading is "
         "not timed; prm-score's tokenising is, the rivals get ids. (1 of 4) = the first of 4 documents only, for both."
     )
@@ -153,14 +154,18 @@ def short_report(results: Json, plot: str | None) -> str:
 
 
 def ceiling_table(results: Json) -> str:
-    header = ["", "rows", "rows without sharing", "GFLOP/s", "best of torch, GFLOP/s", "share"]
+    header = ["", "rows", "rows without sharing", "rows/s", "document tokens/s"]
+    header += ["GFLOP/s", "best of torch, GFLOP/s", "share"]
     dtype = results["settings"]["dtype"]
     rows = []
     for checkpoint, measured in columns_of(results):
         share = share_of_ceiling(checkpoint, measured, dtype)
         ceiling = checkpoint["ceiling"].get(dtype)
         plan = measured["plan"]
-        cells = [f"{plan['rows']:,}", f"{plan['rows_without_sharing']:,}", number(gflops(checkpoint, measured))]
+        seconds = median(measured["prm_score_seconds"][str(measured["documents"])])
+        cells = [f"{plan['rows']:,}", f"{plan['rows_without_sharing']:,}"]
+        cells += [number(plan["rows"] / seconds), number(plan["tokens"] / seconds)]
+        cells.append(number(gflops(checkpoint, measured)))
         cells += [number(ceiling["gflops"]), f"{share:.1%}"] if ceiling and share else [NOTHING, NOTHING]
         rows.append([f"{checkpoint['name']}: {measured['set']}", *cells])
     return markdown_table(header, rows)
@@ -168,7 +173,7 @@ def ceiling_table(results: Json) -> str:
 
 def profile_table(checkpoint: Json) -> str:
     found = checkpoint["profile"]
-    head = f"**{checkpoint['name']}: {found['set']}**, model loading included."
+    head = f"**{checkpoint['name']}: {found['set']}**, {found.get('what', 'model loading included')}."
     if found["reason"] is not None:
         return f"{head} Not measured: {found['reason']}."
     rows = [(f"`{place['symbol']}`", place["library"], f"{place['share']:.1%}") for place in found["places"]]
@@ -185,16 +190,22 @@ def full_report(results: Json, plot: str | None) -> str:
         ceiling_table(results),
         "Attention is not counted, and of the last layer only what is needed.",
         "## Where the time goes",
-        "What `perf` sees of prm-score, all threads together.",
+        "What a profiler sees of prm-score: on CPUs `perf`, all threads together; on GPUs NVIDIA's `ncu`.",
         *(profile_table(checkpoint) for checkpoint in results["checkpoints"] if "profile" in checkpoint),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def replace_block(text: str, block: str, place: str) -> str:
-    """What is between the two marks. Throws BenchError if they are not there exactly once, in order."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        found = f"{text.count(BEGIN)} and {text.count(END)}"
-        raise BenchError(f"{place}: expected {BEGIN} and {END}, each once and in this order, found {found} of them")
-    pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
-    return pattern.sub(lambda _: f"{BEGIN}\n{block}\n{END}", text)
+def marks(device: str) -> tuple[str, str]:
+    """Around the README's table for a kind of device."""
+    return f"<!-- bench {device}:begin -->", f"<!-- bench {device}:end -->"
+
+
+def replace_block(text: str, device: str, block: str, place: str) -> str:
+    """What is between the two marks of the device. Throws BenchError if they are not there exactly once, in order."""
+    begin, end = marks(device)
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        found = f"{text.count(begin)} and {text.count(end)}"
+        raise BenchError(f"{place}: expected {begin} and {end}, each once and in this order, found {found} of them")
+    pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text)

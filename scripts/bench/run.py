@@ -16,7 +16,7 @@ from bench.errors import BenchError, RivalError
 from bench.lanes import Lane, Opener, Workload, group_by_memory, make_lane, run_tool
 from bench.make_checkpoint import SHAPES
 from bench.participants import Checkpoint, Input, Machine, start_up
-from bench.profile import profile
+from bench.profile import profile, profile_gpu
 from bench.program import REPOSITORY, label_ids_of, plan_of, version_of, write_prompts
 from bench.prompts import longest, read_prompts
 from bench.rivals import PRM_SCORE, RivalName
@@ -123,10 +123,13 @@ class Run:
 
     def _random_checkpoint(self) -> Path:
         settings = self._settings
-        folder = settings.work / "checkpoints" / f"{settings.shape}-{settings.file_dtype}-{settings.seed}"
+        device = self._machine.device
+        name = f"{settings.shape}-{settings.file_dtype}-{settings.seed}"
+        folder = settings.work / "checkpoints" / (name if device == "cpu" else f"{name}-{device}")
         if not folder.exists():
             print(f"bench: making {folder.name}", file=sys.stderr, flush=True)
             arguments = ["--shape", settings.shape, "--dtype", settings.file_dtype, "--seed", str(settings.seed)]
+            arguments += ["--device", device]
             command: list[str | Path] = [self._reference(), "-m", "bench.make_checkpoint", folder]
             command += ["--tokenizer", TOKENIZER, *arguments]
             try:
@@ -181,7 +184,8 @@ class Run:
             return {"set": None, "reason": "no set of documents", "places": []}
         chosen, dtype = sets[min(1, len(sets) - 1)], self._settings.dtype
         folder, documents = opener.checkpoint.folder, chosen.input.documents
-        found = profile(opener.program, folder, documents, dtype, self._machine, self._settings.work)
+        measure = profile if self._machine.device == "cpu" else profile_gpu
+        found = measure(opener.program, folder, documents, dtype, self._machine, self._settings.work)
         return {"set": chosen.name, **found}
 
     def _groups(self, num_parameters: int) -> list[list[Lane]]:
@@ -221,7 +225,7 @@ class Run:
         settings = self._settings
         arguments = ["--threads", str(self._machine.threads), "--device", self._machine.device]
         arguments += ["--rows", str(settings.ceiling_rows), "--seconds", str(settings.ceiling_seconds)]
-        for dtype in ("float32", "bfloat16"):
+        for dtype in ("float32", "bfloat16") if self._machine.device == "cpu" else (settings.dtype,):
             command = [self._reference(), "-m", "bench.ceiling", folder, "--dtype", dtype, *arguments]
             try:
                 measured = json.loads(run_tool(command, self._machine, "bench.ceiling"))

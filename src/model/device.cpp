@@ -42,16 +42,6 @@ Obstacle find_no_gpu() {
   return std::nullopt;
 }
 
-// Folder of the libtorch_cpu.so that this process runs.
-std::string libtorch_folder() {
-  std::array<char, PATH_MAX> folder = {};
-  void* library = ::dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
-  if (library == nullptr || ::dlinfo(library, RTLD_DI_ORIGIN, folder.data()) != 0) {
-    throw Error("libtorch_cpu.so: expected to be loaded, found no trace of it");
-  }
-  return folder.data();
-}
-
 // Registers CUDA's kernels with libtorch. Never unloaded.
 Obstacle load_cuda_library() {
   // Products chosen by the clock would give other bits from run to run. Caches of all sizes come and go between steps;
@@ -99,6 +89,15 @@ int num_processors() {
 }
 
 }  // namespace
+
+std::string libtorch_folder() {
+  std::array<char, PATH_MAX> folder = {};
+  void* library = ::dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
+  if (library == nullptr || ::dlinfo(library, RTLD_DI_ORIGIN, folder.data()) != 0) {
+    throw Error("libtorch_cpu.so: expected to be loaded, found no trace of it");
+  }
+  return folder.data();
+}
 
 c10::Device parse_device(std::string_view name) {
   const std::string option = "--device " + std::string(name);

@@ -9,12 +9,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/mul.h>
-#include <ATen/ops/sigmoid.h>
-#include <ATen/ops/silu.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include "prm_score/model/cuda_row_operations.h"
 #include "prm_score/model/torch_error.h"
 
 namespace prm_score {
@@ -43,30 +41,11 @@ at::Tensor norm(const at::Tensor& rows, const at::Tensor& weight, double eps) {
   return std::get<0>(at::_fused_rms_norm(rows, {rows.size(-1)}, weight, eps));
 }
 
-// Turns heads [num_rows, num_heads, head_dim] to their positions, in place; cos and sin float32 [num_rows, 1, half].
-void rotate(at::Tensor heads, const at::Tensor& cos, const at::Tensor& sin) {
-  const int64_t half = heads.size(-1) / 2;
-  const at::Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
-  const at::Tensor turned_first = at::mul(first, cos).addcmul_(second, sin, -1);  // float32, as cos is
-  const at::Tensor turned_second = at::mul(second, cos).addcmul_(first, sin);
-  first.copy_(turned_first);
-  second.copy_(turned_second);
-}
-
-// Attention to own rows and to shared ones as if it had been one, float32. has_none [num_queries, 1, 1]: where there
-// are no shared ones, whose log-sum-exp then says nothing.
-at::Tensor merged(const Attended& own, const Attended& shared, const at::Tensor& has_none) {
-  const at::Tensor difference = (own.log_sum_exp - shared.log_sum_exp).transpose(0, 1).unsqueeze(-1);
-  const at::Tensor own_share = at::sigmoid(difference).masked_fill_(has_none, 1.0);
-  const at::Tensor other_share = at::sigmoid(-difference).masked_fill_(has_none, 0.0);
-  return at::mul(own.rows, own_share).addcmul_(shared.rows, other_share);
-}
-
-// Where each query has no key: [num_queries, 1, 1].
+// Where each query has no key: bool [num_queries].
 at::Tensor queries_without_keys(const std::vector<KeySpan>& spans, at::Device device) {
   std::vector<uint8_t> has_none;
   for (const KeySpan& span : spans) has_none.insert(has_none.end(), span.end - span.begin, span.num_keys > 0 ? 0 : 1);
-  return on_device(has_none, device).to(at::kBool).view({-1, 1, 1});
+  return on_device(has_none, device).to(at::kBool);
 }
 
 // The last query of each span, and the keys that it sees.
@@ -81,7 +60,7 @@ std::vector<KeySpan> last_queries(std::vector<KeySpan> spans) {
 // How branches see their own rows and the trunks'.
 struct BranchPlans {
   VarlenPlan own, shared;
-  at::Tensor has_none_shared;  // [num_queries, 1, 1]
+  at::Tensor has_none_shared;  // bool [num_queries]
 
   BranchPlans(const std::vector<KeySpan>& own_spans, const std::vector<KeySpan>& shared_spans, bool is_causal,
               at::Device device)
@@ -109,6 +88,7 @@ class DeviceStepModel::Pass {
     hidden_ = at::zeros({num_padded, config_.hidden_size}, options.dtype(at::kFloat));
     qkv_ = at::zeros({num_padded, config_.query_size() + 2 * config_.key_value_size()}, compute);
     attended_ = at::zeros({num_padded, config_.query_size()}, compute);
+    addend_ = at::empty({num_padded, config_.hidden_size}, compute);
     std::vector<int64_t> positions = layout_.positions;
     positions.resize(num_padded);
     const at::Tensor rows = on_device(positions, device_);
@@ -119,6 +99,7 @@ class DeviceStepModel::Pass {
   std::vector<float> run() {
     const at::Tensor ids = on_device(layout_.input_ids, device_);
     hidden_.narrow(0, 0, layout_.num_rows()).copy_(m_.model_->weights.embed_tokens.index_select(0, ids));
+    addend_is_due_ = false;
     for (int64_t layer = 0; layer + 1 < config_.num_hidden_layers; ++layer) run_layer(layer);
     return run_last_layer();
   }
@@ -134,7 +115,10 @@ class DeviceStepModel::Pass {
     for (int64_t block = 0; block < num_blocks(); ++block) project(block, 0);
     extend_trunks(layer);
     attend(layer);
-    for (int64_t block = 0; block < num_blocks(); ++block) finish(of_block(attended_, block), of_block(hidden_, block));
+    for (int64_t block = 0; block < num_blocks(); ++block) {
+      finish(of_block(attended_, block), of_block(hidden_, block), of_block(addend_, block));
+    }
+    addend_is_due_ = true;
   }
 
   // Only the rows that answer need queries, attention and feed-forward; the others' keys and values are all.
@@ -150,13 +134,13 @@ class DeviceStepModel::Pass {
     std::vector<int64_t> padded_rows = layout_.answer_rows;
     padded_rows.resize(num_padded);  // row 0 is as good as any
     const at::Tensor rows = on_device(padded_rows, device_);
-    const at::Tensor hidden = hidden_.index_select(0, rows);
+    const at::Tensor hidden = hidden_.index_select(0, rows), addend = at::empty_like(hidden, qkv_.options());
     const at::Tensor cos = cos_.index_select(0, rows), sin = sin_.index_select(0, rows);
     const at::Tensor queries = at::empty({num_padded, config_.query_size()}, qkv_.options());
     const Linear query = weights_.qkv_proj.outputs(0, config_.query_size());
     for (int64_t begin = 0; begin < num_padded; begin += kAnswerBlockRows) {
       const at::Tensor out = queries.narrow(0, begin, kAnswerBlockRows);
-      apply(query, normed(hidden.narrow(0, begin, kAnswerBlockRows), weights_.input_layernorm), out);
+      apply(query, normalised(hidden.narrow(0, begin, kAnswerBlockRows), {}, weights_.input_layernorm), out);
       turn_heads(out, weights_.q_norm, cos.narrow(0, begin, kAnswerBlockRows), sin.narrow(0, begin, kAnswerBlockRows));
     }
     const at::Tensor attended = at::zeros_like(queries);
@@ -164,7 +148,9 @@ class DeviceStepModel::Pass {
     const at::Tensor log_odds = at::empty({num_padded}, hidden.options());
     for (int64_t begin = 0; begin < num_padded; begin += kAnswerBlockRows) {
       const at::Tensor block = hidden.narrow(0, begin, kAnswerBlockRows);
-      finish(attended.narrow(0, begin, kAnswerBlockRows), block);
+      const at::Tensor output = addend.narrow(0, begin, kAnswerBlockRows);
+      finish(attended.narrow(0, begin, kAnswerBlockRows), block, output);
+      block.add_(output);
       const at::Tensor products = norm(block, m_.norm_, config_.rms_norm_eps) * m_.label_difference_;
       log_odds.narrow(0, begin, kAnswerBlockRows).copy_(products.sum(-1));
     }
@@ -183,8 +169,8 @@ class DeviceStepModel::Pass {
     }
   }
 
-  at::Tensor normed(const at::Tensor& hidden, const at::Tensor& weight) const {
-    return norm(hidden, weight, config_.rms_norm_eps).to(qkv_.scalar_type());
+  at::Tensor normalised(const at::Tensor& hidden, const at::Tensor& addend, const at::Tensor& weight) const {
+    return m_.rows_->add_and_normalise(hidden, addend, weight, config_.rms_norm_eps);
   }
 
   // Normalised, where the family does that, and turned. rows [num_rows, num_heads * head_dim], changed in place.
@@ -192,7 +178,7 @@ class DeviceStepModel::Pass {
                   const at::Tensor& sin) const {
     const at::Tensor heads = rows.unflatten(-1, {-1, config_.head_dim});
     if (weight.defined()) heads.copy_(norm(heads.to(at::kFloat).contiguous(), weight, config_.rms_norm_eps));
-    rotate(heads, cos, sin);
+    m_.rows_->rotate(heads, cos, sin);
   }
 
   // Queries, keys and values of a block, from the output `first_output` on: 0, or query_size() for no queries.
@@ -200,8 +186,10 @@ class DeviceStepModel::Pass {
     const at::Tensor rows = of_block(qkv_, block);
     const int64_t query_size = config_.query_size(), key_value_size = config_.key_value_size();
     const int64_t num_outputs = query_size + 2 * key_value_size - first_output;
+    const at::Tensor addend = addend_is_due_ ? of_block(addend_, block) : at::Tensor();
     apply(weights_.qkv_proj.outputs(first_output, num_outputs),
-          normed(of_block(hidden_, block), weights_.input_layernorm), rows.narrow(1, first_output, num_outputs));
+          normalised(of_block(hidden_, block), addend, weights_.input_layernorm),
+          rows.narrow(1, first_output, num_outputs));
     const at::Tensor cos = of_block(cos_, block), sin = of_block(sin_, block);
     if (first_output == 0 && !config_.qk_norm) {  // queries and keys lie side by side
       turn_heads(rows.narrow(1, 0, query_size + key_value_size), {}, cos, sin);
@@ -247,21 +235,16 @@ class DeviceStepModel::Pass {
       return;
     }
     const Attended to_shared = m_.attention_->attend(by_heads(queries), of_trunks.keys, of_trunks.values, plans.shared);
-    out.copy_(merged(to_own, to_shared, plans.has_none_shared).flatten(1));
+    m_.rows_->merge(to_own, to_shared, plans.has_none_shared, out);
   }
 
-  // From attention to the end of the layer: hidden += o_proj(attended); hidden += mlp(norm(hidden)).
-  void finish(const at::Tensor& attended, at::Tensor hidden) const {
-    const at::Tensor output = at::empty({hidden.size(0), config_.hidden_size}, qkv_.options());
-    apply(weights_.o_proj, attended, output);
-    hidden.add_(output);
+  // From attention to the end of the layer: hidden += o_proj(attended); addend = mlp(norm(hidden)), which the next
+  // layer adds to hidden.
+  void finish(const at::Tensor& attended, const at::Tensor& hidden, const at::Tensor& addend) const {
+    apply(weights_.o_proj, attended, addend);
     const at::Tensor gate_up = at::empty({hidden.size(0), 2 * config_.intermediate_size}, qkv_.options());
-    apply(weights_.gate_up_proj, normed(hidden, weights_.post_attention_layernorm), gate_up);
-    at::Tensor gate = gate_up.narrow(1, 0, config_.intermediate_size);
-    at::silu_(gate);
-    gate.mul_(gate_up.narrow(1, config_.intermediate_size, config_.intermediate_size));
-    apply(weights_.down_proj, gate, output);
-    hidden.add_(output);
+    apply(weights_.gate_up_proj, normalised(hidden, addend, weights_.post_attention_layernorm), gate_up);
+    apply(weights_.down_proj, m_.rows_->gate(gate_up), addend);
   }
 
   // --- Places ---
@@ -300,7 +283,9 @@ class DeviceStepModel::Pass {
   at::Tensor hidden_;     // float32 [.., hidden_size]
   at::Tensor qkv_;        // [.., query_size + 2 key_value_size]
   at::Tensor attended_;   // [.., query_size]
+  at::Tensor addend_;     // [.., hidden_size]: what the layer before gave, to be added to hidden_
   at::Tensor cos_, sin_;  // float32 [.., 1, head_dim / 2]
+  bool addend_is_due_ = false;
   LayerWeights weights_;  // of the layer at work
 };
 
@@ -308,6 +293,7 @@ DeviceStepModel::DeviceStepModel(std::shared_ptr<const LoadedModel> model, int64
     : model_(std::move(model)),
       block_rows_(block_rows),
       attention_(make_varlen_attention(model_->options.device, model_->options.dtype, model_->config.head_dim)),
+      rows_(make_row_operations(model_->options.device, model_->options.dtype, model_->config)),
       rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
   const c10::InferenceMode no_autograd;
   norm_ = model_->weights.norm.to(model_->options.device);
@@ -347,7 +333,7 @@ int64_t bytes_per_row(const ModelConfig& config, at::ScalarType dtype) {
   const auto element = static_cast<int64_t>(c10::elementSize(dtype));
   constexpr int64_t kFloat = 4;
   const int64_t activations = kFloat * (config.hidden_size + config.head_dim) +
-                              element * (2 * config.query_size() + 2 * config.key_value_size());
+                              element * (config.hidden_size + 2 * config.query_size() + 2 * config.key_value_size());
   // What attention gives, its merging in float32; keys and values of one layer side by side.
   const int64_t attention = (2 * element + kFloat) * config.query_size() + element * 2 * config.key_value_size();
   const int64_t cache = element * 2 * config.key_value_size() * config.num_hidden_layers;

@@ -84,19 +84,19 @@ class WeightLoader {
   at::Tensor table(const std::string& name) const { return stored(name, {config_.vocab_size, config_.hidden_size}); }
 
   at::Tensor vector(const std::string& name, int64_t size) const {
-    return stored(name, {size}).to(options_.device, options_.dtype);
+    return stored(name, {size}).to(options_.device).to(options_.dtype);
   }
 
   // One below the other, converted on the way. A single tensor that needs no conversion is not copied.
   at::Tensor concatenated(const std::vector<at::Tensor>& parts) const {
-    if (parts.size() == 1) return parts[0].to(options_.device, options_.dtype);
+    if (parts.size() == 1) return parts[0].to(options_.device).to(options_.dtype);
     std::vector<int64_t> shape = parts[0].sizes().vec();
     shape[0] = 0;
     for (const auto& part : parts) shape[0] += part.size(0);
     at::Tensor whole = at::empty(shape, at::TensorOptions(options_.device).dtype(options_.dtype));
     int64_t begin = 0;
     for (const auto& part : parts) {
-      whole.narrow(0, begin, part.size(0)).copy_(part);
+      whole.narrow(0, begin, part.size(0)).copy_(part.to(options_.device));  // converted there, not before
       begin += part.size(0);
     }
     return whole;

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <random>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
@@ -22,6 +24,7 @@
 #include <nlohmann/json.hpp>
 
 #include "prm_score/error.h"
+#include "prm_score/model/cuda_row_operations.h"
 #include "prm_score/model/device.h"
 #include "prm_score/model/device_step_model.h"
 #include "prm_score/model/splitting_step_model.h"
@@ -111,6 +114,57 @@ TEST(GpuTest, ProductsAddUpEveryInput) {
   }
 }
 
+// One pass over memory each, against libtorch's kernels one after another. Sizes of real models, and one with more
+// groups of eight than a block has threads.
+TEST(GpuTest, OwnRowKernelsDoWhatLibtorchsDo) {
+  SKIP_WITHOUT_GPU();
+  at::manual_seed(6);
+  const CudaRowOperations fused(at::Device(at::kCUDA, 0));
+  const LibtorchRowOperations plain(at::kBFloat16);
+  const at::TensorOptions floats(at::kCUDA), halves = floats.dtype(at::kBFloat16);
+  const auto near = [](const at::Tensor& found, const at::Tensor& expected) {
+    return found.scalar_type() == at::kBFloat16 && found.sizes() == expected.sizes() &&
+           at::allclose(found.to(at::kFloat), expected.to(at::kFloat), 2e-2, 2e-2);
+  };
+  for (const int64_t size : {64, 896, 3584, 8192, 12288}) {
+    const at::Tensor hidden = at::randn({77, size}, floats), addend = at::randn({77, size}, halves);
+    const at::Tensor weight = at::randn({size}, floats), same = hidden.clone();
+    EXPECT_TRUE(
+        near(fused.add_and_normalise(hidden, {}, weight, 1e-6), plain.add_and_normalise(same, {}, weight, 1e-6)))
+        << size;
+    EXPECT_TRUE(at::equal(hidden, same)) << size;
+    EXPECT_TRUE(near(fused.add_and_normalise(hidden, addend, weight, 1e-6),
+                     plain.add_and_normalise(same, addend, weight, 1e-6)))
+        << size;
+    EXPECT_TRUE(at::equal(hidden, same)) << size;
+
+    const at::Tensor gate_up = at::randn({77, 2 * size}, halves) * 3, same_gate_up = gate_up.clone();
+    EXPECT_TRUE(near(fused.gate(gate_up), plain.gate(same_gate_up))) << size;
+  }
+  for (const auto& [num_heads, head_dim] : {std::pair<int64_t, int64_t>{32, 128}, {16, 64}, {3, 16}, {1, 256}}) {
+    // Part of wider rows, as queries and keys are.
+    const at::Tensor rows = at::randn({77, (num_heads + 2) * head_dim}, halves), same = rows.clone();
+    const at::Tensor angles = at::randn({77, 1, head_dim / 2}, floats), cos = angles.cos(), sin = angles.sin();
+    const auto heads = [&, n = num_heads, d = head_dim](const at::Tensor& of) {
+      return of.narrow(1, 0, n * d).unflatten(1, {n, d});
+    };
+    fused.rotate(heads(rows), cos, sin);
+    plain.rotate(heads(same), cos, sin);
+    EXPECT_TRUE(near(rows, same)) << num_heads << " x " << head_dim;
+
+    const auto attended = [&, n = num_heads, d = head_dim] {
+      return Attended{.rows = at::randn({77, n, d}, halves), .log_sum_exp = at::randn({n, 77}, floats) * 5};
+    };
+    const Attended own = attended(), shared = attended();
+    shared.log_sum_exp.narrow(1, 0, 20).fill_(std::numeric_limits<float>::infinity());
+    const at::Tensor has_none = shared.log_sum_exp[0].isinf();
+    const at::Tensor found = at::empty({77, num_heads * head_dim}, halves), expected = at::empty_like(found);
+    fused.merge(own, shared, has_none, found);
+    plain.merge(own, shared, has_none, expected);
+    EXPECT_TRUE(near(found, expected)) << num_heads << " x " << head_dim;
+  }
+}
+
 TEST(GpuTest, TheEngineHoldsAgainstEachPromptOnItsOwn) {
   SKIP_WITHOUT_GPU();
   for (const char* folder : {"tiny-judge", "golden/checkpoints/qwen2-odd-sizes", "golden/checkpoints/qwen3"}) {
@@ -147,49 +201,66 @@ LogOdds judge(const std::shared_ptr<const LoadedModel>& model, const std::vector
   return judge_plans(engine, plans, order);
 }
 
-// Two layers of the width of real models, and the shipped judge. All plans eight times: more answers than a block has.
-TEST(GpuTest, SameBitsInAnyOrderAndStep) {
-  SKIP_WITHOUT_GPU();
-  std::mt19937 random(12);
+// Two layers of the width of real models.
+std::shared_ptr<const LoadedModel> wide_model(int64_t hidden, int64_t intermediate, int64_t heads, int64_t key_heads) {
+  const nlohmann::json config = {{"model_type", "qwen2"},
+                                 {"vocab_size", 512},
+                                 {"hidden_size", hidden},
+                                 {"intermediate_size", intermediate},
+                                 {"num_hidden_layers", 2},
+                                 {"num_attention_heads", heads},
+                                 {"num_key_value_heads", key_heads},
+                                 {"max_position_embeddings", 4096},
+                                 {"hidden_act", "silu"},
+                                 {"rms_norm_eps", 1e-6}};
   const TempFolder folder;
-  const auto wide = [&](int64_t hidden, int64_t intermediate, int64_t heads, int64_t key_heads, at::ScalarType dtype) {
-    const nlohmann::json config = {{"model_type", "qwen2"},
-                                   {"vocab_size", 512},
-                                   {"hidden_size", hidden},
-                                   {"intermediate_size", intermediate},
-                                   {"num_hidden_layers", 2},
-                                   {"num_attention_heads", heads},
-                                   {"num_key_value_heads", key_heads},
-                                   {"max_position_embeddings", 4096},
-                                   {"hidden_act", "silu"},
-                                   {"rms_norm_eps", 1e-6}};
-    folder.write("config.json", config.dump());
-    return random_model(folder.path() / "config.json",
-                        {.device = at::kCUDA, .dtype = dtype, .label_a_id = 32, .label_b_id = 33});
-  };
-  for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
-    for (const auto& model :
-         {judge_on_gpu("tiny-judge", dtype), wide(896, 4864, 14, 2, dtype), wide(3584, 18944, 28, 4, dtype)}) {
-      std::vector<ScorePlan> plans;
-      for (int copy = 0; copy < 8; ++copy) {
-        for (ScorePlan& plan : self_check_plans(512, 4096)) plans.push_back(std::move(plan));
-      }
-      std::vector<size_t> order(plans.size());
-      for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-      const LogOdds expected = judge(model, plans, order, 100'000, 100'000);
-      for (int round = 0; round < 10; ++round) {
-        std::shuffle(order.begin(), order.end(), random);
-        const int64_t max_batch_tokens = 64 + static_cast<int64_t>(random() % 9000);
-        const LogOdds found = judge(model, plans, order, max_batch_tokens, 200 + static_cast<int64_t>(random() % 9000));
-        for (size_t i = 0; i < plans.size(); ++i) {
-          for (size_t chunk = 0; chunk < found[i].size(); ++chunk) {
-            EXPECT_EQ(std::bit_cast<uint32_t>(*found[i][chunk]), std::bit_cast<uint32_t>(*expected[i][chunk]))
-                << dtype_name(dtype) << ", plan " << i << ", chunk " << chunk;
-          }
-        }
+  folder.write("config.json", config.dump());
+  return random_model(folder.path() / "config.json",
+                      {.device = at::kCUDA, .dtype = at::kBFloat16, .label_a_id = 32, .label_b_id = 33});
+}
+
+// All plans `num_copies` times, in orders and steps of chance.
+void expect_same_bits(const std::shared_ptr<const LoadedModel>& model, int num_copies, int num_rounds) {
+  std::mt19937 random(12);
+  std::vector<ScorePlan> plans;
+  for (int copy = 0; copy < num_copies; ++copy) {
+    for (ScorePlan& plan : self_check_plans(512, 4096)) plans.push_back(std::move(plan));
+  }
+  std::vector<size_t> order(plans.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  const LogOdds expected = judge(model, plans, order, 100'000, 100'000);
+  for (int round = 0; round < num_rounds; ++round) {
+    std::shuffle(order.begin(), order.end(), random);
+    const int64_t max_batch_tokens = 500 + static_cast<int64_t>(random() % 9000);
+    const LogOdds found = judge(model, plans, order, max_batch_tokens, 400 + static_cast<int64_t>(random() % 9000));
+    for (size_t i = 0; i < plans.size(); ++i) {
+      for (size_t chunk = 0; chunk < found[i].size(); ++chunk) {
+        ASSERT_EQ(std::bit_cast<uint32_t>(*found[i][chunk]), std::bit_cast<uint32_t>(*expected[i][chunk]))
+            << "round " << round << ", plan " << i << ", chunk " << chunk;
       }
     }
   }
+}
+
+// Twelve copies: more answers than a block has.
+TEST(GpuTest, SameBitsInAnyOrderAndStepOfTheShippedJudge) {
+  SKIP_WITHOUT_GPU();
+  expect_same_bits(judge_on_gpu("tiny-judge", at::kBFloat16), 12, 8);
+}
+
+TEST(GpuTest, SameBitsInAnyOrderAndStepAtTheWidthOf500MillionParameters) {
+  SKIP_WITHOUT_GPU();
+  expect_same_bits(wide_model(896, 4864, 14, 2), 12, 8);
+}
+
+TEST(GpuTest, SameBitsInAnyOrderAndStepAtTheWidthOf7BillionParameters) {
+  SKIP_WITHOUT_GPU();
+  expect_same_bits(wide_model(3584, 18944, 28, 4), 12, 8);
+}
+
+TEST(GpuTest, SameBitsInAnyOrderAndStepInFloat32) {
+  SKIP_WITHOUT_GPU();
+  expect_same_bits(judge_on_gpu("tiny-judge", at::kFloat), 1, 3);
 }
 
 }  // namespace

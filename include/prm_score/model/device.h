@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include <c10/core/Device.h>
@@ -23,6 +24,9 @@ namespace prm_score {
 
 // "float32" or "bfloat16".
 [[nodiscard]] std::string_view dtype_name(c10::ScalarType dtype);
+
+// Folder of the libtorch_cpu.so that this process runs. Throws Error if there is none.
+[[nodiscard]] std::string libtorch_folder();
 
 // Bytes free on a GPU, as its driver says; INT64_MAX if it does not. Call it after a tensor is made there.
 [[nodiscard]] int64_t available_device_memory_bytes(c10::Device device);

@@ -11,6 +11,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "prm_score/model/rotary.h"
+#include "prm_score/model/row_operations.h"
 #include "prm_score/model/step.h"
 #include "prm_score/model/step_layout.h"
 #include "prm_score/model/varlen_attention.h"
@@ -40,6 +41,7 @@ class DeviceStepModel final : public StepModel {
   std::shared_ptr<const LoadedModel> model_;
   int64_t block_rows_;
   std::unique_ptr<const VarlenAttention> attention_;
+  std::unique_ptr<const RowOperations> rows_;
   at::Tensor norm_, label_difference_;  // float32 [hidden_size], on the device
   RotaryPositions rotary_;
   at::Tensor cos_, sin_;  // float32 [num_positions, head_dim / 2]: rotary_ on the device

@@ -287,7 +287,7 @@ def results() -> dict:
     measured = {
         "set": "4 x 200 words",
         "documents": 4,
-        "plan": {"chunks": 20, "rows": 3000, "rows_without_sharing": 9000},
+        "plan": {"chunks": 20, "rows": 3000, "rows_without_sharing": 9000, "tokens": 50},
         "prm_score_seconds": {"1": [1.0], "4": [4.0, 5.0, 4.0]},
         "rivals": rivals,
     }
@@ -310,6 +310,7 @@ def results() -> dict:
             "load_before": 1.5,
         },
         "machine": {"cpu": "Some CPU", "gpu": []},
+        "prm_score_version": ["prm-score 0.1.0", "libtorch 1.2.3"],
         "settings": {"dtype": "float32", "device": "cpu", "threads": 2},
         "titles": {"one@float32": "one", "wrong@float32": "wrong", "reduced@bfloat16": "bf", "absent@float32": "gone"},
         "checkpoints": [checkpoint],
@@ -336,24 +337,46 @@ def test_report_says_why_a_cell_is_empty_and_when_it_was_measured() -> None:
     text = report.full_report(results(), "growth.svg")
     assert "- gone: not installed | no wheel" in text
     assert "- the machine was not idle: load 1.5 before the run" in text
-    assert "on 2026-01-02 (commit 012345678): Some CPU, 2 threads" in text
+    assert "on 2026-01-02 (commit 012345678): Some CPU, 2 threads, libtorch 1.2.3" in text
     assert "first row 0.50 s after its start and takes 2 MiB" in text
     assert "](growth.svg)" in text
 
 
+BEGIN, END = report.marks("cpu")
+GPU_BEGIN, GPU_END = report.marks("cuda")
+
+
 def test_readme_block_is_replaced_and_nothing_else() -> None:
-    text = f"before\n{report.BEGIN}\nold\n{report.END}\nafter"
-    once = report.replace_block(text, "new \\1", "README.md")
-    assert once == f"before\n{report.BEGIN}\nnew \\1\n{report.END}\nafter"
-    assert report.replace_block(once, "new \\1", "README.md") == once
+    text = f"before\n{BEGIN}\nold\n{END}\nbetween\n{GPU_BEGIN}\nother\n{GPU_END}\nafter"
+    once = report.replace_block(text, "cpu", "new \\1", "README.md")
+    assert once == f"before\n{BEGIN}\nnew \\1\n{END}\nbetween\n{GPU_BEGIN}\nother\n{GPU_END}\nafter"
+    assert report.replace_block(once, "cpu", "new \\1", "README.md") == once
+    both = report.replace_block(once, "cuda", "fast", "README.md")
+    assert both == f"before\n{BEGIN}\nnew \\1\n{END}\nbetween\n{GPU_BEGIN}\nfast\n{GPU_END}\nafter"
 
 
-@pytest.mark.parametrize(
-    "text", ["nothing", f"{report.END} {report.BEGIN}", f"{report.BEGIN}{report.BEGIN}{report.END}"]
-)
+@pytest.mark.parametrize("text", ["nothing", f"{END} {BEGIN}", f"{BEGIN}{BEGIN}{END}", f"{GPU_BEGIN}{GPU_END}"])
 def test_readme_without_its_marks(text: str) -> None:
-    with pytest.raises(BenchError, match=r"README\.md: expected <!-- bench:begin --> and <!-- bench:end -->"):
-        report.replace_block(text, "new", "README.md")
+    with pytest.raises(BenchError, match=r"README\.md: expected <!-- bench cpu:begin --> and <!-- bench cpu:end -->"):
+        report.replace_block(text, "cpu", "new", "README.md")
+
+
+NCU = """==PROF== Connected
+"ID","Process ID","Kernel Name","Grid Size","Metric Name","Metric Unit","Metric Value"
+"1","7","nvjet_sm90_tst_320x128_64x3_1x2_h_bz_coopB_TNT","(2, 66, 1)","gpu__time_duration.sum","us","6,000"
+"2","7","void pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<128, 128, 64, 4>>(Params)","(1)","t","ms","1.5"
+"3","7","add_and_normalise","(4096, 1, 1)","gpu__time_duration.sum","ns","500000"
+"4","7","nvjet_other","(2, 66, 1)","gpu__time_duration.sum","us","2000"
+"""
+
+
+def test_kernels_of_a_gpu_are_added_up_by_what_they_do() -> None:
+    assert profile.parse_kernels(NCU) == [
+        {"share": 0.8, "library": "cuBLAS", "symbol": "matrix products"},
+        {"share": 0.15, "library": "libtorch", "symbol": "pytorch_flash::flash_fwd_kernel"},
+        {"share": 0.05, "library": "prm-score", "symbol": "add_and_normalise"},
+    ]
+    assert profile.parse_kernels("==ERROR== no driver\n") == []
 
 
 # Files and processes

@@ -1,0 +1,46 @@
+// cuda_module.h - CUDA kernels from their source, compiled by the NVRTC that libtorch brings along, launched through
+// the driver. So the program needs no CUDA toolkit, neither to be built nor to run.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include <c10/core/Device.h>
+
+namespace prm_score {
+
+// Machine code of `source` for an architecture such as `sm_90`. `nvrtc`: handle of a loaded library that has NVRTC's
+// functions. Throws Error with the compiler's first message.
+[[nodiscard]] std::string compile_cuda(void* nvrtc, const std::string& source, const std::string& architecture);
+
+class CudaModule {
+ public:
+  using Kernel = void*;
+  using Size = std::array<unsigned, 3>;
+
+  // Compiles for the device and loads. CUDA is in use there (see parse_device). Throws Error.
+  CudaModule(const std::string& source, c10::Device device);
+  ~CudaModule();
+  CudaModule(const CudaModule&) = delete;
+  CudaModule& operator=(const CudaModule&) = delete;
+
+  // A function of the source, declared extern "C". Throws Error.
+  [[nodiscard]] Kernel kernel(const char* name) const;
+
+  // On libtorch's current stream; `parameters` points at each parameter. Throws Error. Thread-safe.
+  void launch(Kernel kernel, Size grid, Size block, void** parameters) const;
+
+  // The parameters as they are: pointers and numbers, of the types that the kernel declares.
+  template <typename... Parameters>
+  void launch(Kernel kernel, Size grid, Size block, Parameters... parameters) const {
+    std::array<void*, sizeof...(Parameters)> places = {&parameters...};
+    launch(kernel, grid, block, places.data());
+  }
+
+ private:
+  c10::Device device_;
+  void* module_ = nullptr;
+};
+
+}  // namespace prm_score
