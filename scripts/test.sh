@@ -28,7 +28,7 @@ build_all() {
 step 'system packages' install_packages "${build_packages[@]}" "${test_packages[@]}"
 step 'libtorch' ensure_torch cpu
 if [[ ${#labels[@]} -eq 0 ]]; then
-  step 'translator' install_packages "${translator_packages[@]}"
+  step 'heavy tests' install_packages "${heavy_test_packages[@]}"
   step 'Python packages' install_requirements tests/requirements.txt scripts/train/requirements.txt
 fi
 step 'build' build_all

@@ -168,6 +168,17 @@ void resolve_stride(ChunkOptions& chunking) {
   }
 }
 
+void check_output(const Options& options) {
+  if (options.output == "-") {
+    throw UsageError("--output: expected a file name (without the option rows go to standard output), got \"-\"");
+  }
+  if (options.resume && options.output.empty()) throw UsageError("--resume: expected --output with it, got none");
+  if (options.overwrite && options.output.empty()) throw UsageError("--overwrite: expected --output with it, got none");
+  if (options.resume && options.overwrite) {
+    throw UsageError("--resume and --overwrite: expected one of them, got both");
+  }
+}
+
 }  // namespace
 
 ParsedCommandLine parse_command_line(int argc, const char* const* argv, const std::string& version) {
@@ -183,6 +194,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
     if ((spec.commands & spec_of(options.command).bit) != 0) set_option(options, spec, command_line);
   }
   resolve_stride(options.prompt.chunking);
+  check_output(options);
   return parsed;
 }
 
@@ -190,6 +202,16 @@ std::vector<std::pair<std::string, std::string>> effective_options(const Options
   std::vector<std::pair<std::string, std::string>> values;
   for (const auto& spec : option_table()) {
     if ((spec.commands & spec_of(options.command).bit) != 0) values.emplace_back(spec.name, spec.json(options));
+  }
+  return values;
+}
+
+std::vector<std::pair<std::string, std::string>> options_of_rows(const Options& options) {
+  std::vector<std::pair<std::string, std::string>> values;
+  for (const auto& spec : option_table()) {
+    if ((spec.commands & spec_of(options.command).bit) != 0 && spec.changes_rows) {
+      values.emplace_back(spec.name, spec.json(options));
+    }
   }
   return values;
 }

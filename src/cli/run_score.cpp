@@ -6,13 +6,16 @@
 #include <utility>
 
 #include "command_parts.h"
+#include "fingerprint.h"
 #include <spdlog/spdlog.h>
 
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/messages.h"
 #include "prm_score/cli/model_folder.h"
 #include "prm_score/io/metadata.h"
+#include "prm_score/io/output_file.h"
 #include "prm_score/io/replace_file.h"
+#include "prm_score/io/resume.h"
 #include "prm_score/io/row.h"
 #include "prm_score/score/scorer.h"
 #include "prm_score/text/unicode.h"
@@ -85,41 +88,131 @@ class ReaderSource final : public LineSource {
   StopSignals& stop_;
 };
 
+// Where the rows go: standard output, or the file of --output.
+class RowOutput {
+ public:
+  // Throws Error if it cannot be written. Changes nothing yet.
+  RowOutput(const Options& options, const ScorerOptions& scorer) {
+    if (options.output.empty()) {
+      stream_.emplace(standard_output());
+      return;
+    }
+    const IfThere if_there = options.resume      ? IfThere::kResume
+                             : options.overwrite ? IfThere::kOverwrite
+                                                 : IfThere::kRefuse;
+    file_.emplace(options.output, if_there, state_of_run(options, scorer));
+  }
+
+  // What an earlier run answered; nullptr without one.
+  [[nodiscard]] OutputFile* file() { return file_ ? &*file_ : nullptr; }
+
+  void begin(const AnsweredInput& answered) {
+    if (file_) file_->begin(answered.num_lines, answered.input_sha256);
+  }
+
+  void write(std::string_view row, const RunCounts& counts, const RowOrigin& origin) {
+    if (file_) {
+      file_->write(row, counts, origin.input_sha256);
+    } else {
+      stream_->write(row);
+    }
+  }
+
+  // All rows are there. `exit_code`: what the run ends with.
+  void finish(const RunCounts& counts, int exit_code) {
+    if (file_) {
+      file_->finish(counts, exit_code);
+    } else {
+      stream_->finish();
+    }
+  }
+
+  // Rows are missing.
+  void close() {
+    if (file_) file_->close();
+  }
+
+ private:
+  std::optional<JsonlWriter> stream_;
+  std::optional<OutputFile> file_;
+};
+
+// Exit code of a run whose output is already complete.
+int report_complete(OutputFile& output, const Options& options, RunCounts& counts) {
+  counts = output.answered().counts;
+  spdlog::info("{}: already complete, {} rows ({} bad)", options.output, output.answered().num_rows(),
+               counts.num_bad_rows);
+  return output.complete();
+}
+
+// Passes over what an earlier run answered, and counts it.
+AnsweredInput go_on(const OutputFile& output, JsonlReader& reader, const Options& options, RunCounts& counts) {
+  const AnsweredInput answered = skip_answered(reader, output);
+  counts = output.answered().counts;
+  counts.num_lines = answered.num_lines;
+  if (!output.warning().empty()) {
+    spdlog::warn("{}: --resume: the last digits of rewards may move: {}", options.output, output.warning());
+  }
+  if (output.answered().num_rows() > 0) {
+    spdlog::info("{}: goes on after {} rows", options.output, output.answered().num_rows());
+  }
+  return answered;
+}
+
+bool has_enough_errors(const Options& options, const RunCounts& counts) {
+  return options.max_errors && counts.num_bad_rows >= *options.max_errors;
+}
+
+// Scores what is left of the input.
+RunEnd score_lines(Scorer& scorer, JsonlReader& reader, RowOutput& output, const Options& options, StopSignals& stop,
+                   RunCounts& counts) {
+  if (has_enough_errors(options, counts)) return RunEnd::kMaxErrors;
+  RunEnd end = RunEnd::kInput;
+  const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
+    RunCounts with_row = counts;
+    with_row.num_lines = origin.num_lines;
+    if (reward.error.empty()) {
+      ++with_row.num_scored_rows;
+      with_row.add(reward);
+    } else {
+      ++with_row.num_bad_rows;
+    }
+    output.write(format_row(origin, reward), with_row, origin);
+    counts = with_row;
+    if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
+    return end != RunEnd::kMaxErrors;
+  };
+  ReaderSource source(reader, stop);
+  scorer.score(source, take, stop.requested());
+  if (end == RunEnd::kMaxErrors) return end;
+  if (stop.requested()) return RunEnd::kStopped;
+  counts.num_lines = reader.num_lines();  // blank ones at the end, too
+  return RunEnd::kInput;
+}
+
 int score_documents(const Options& options, StopSignals& stop, std::chrono::steady_clock::time_point start,
                     Metadata& metadata) {
+  RunCounts& counts = metadata.counts;
   JsonlReader reader(reader_options(options, stop));
-  JsonlWriter writer = standard_output();
   const auto opened = scorer_options(options);
+  RowOutput output(options, opened);
+  if (OutputFile* file = output.file(); file != nullptr && file->is_complete()) {
+    return report_complete(*file, options, counts);
+  }
+  AnsweredInput answered;
+  if (const OutputFile* file = output.file()) answered = go_on(*file, reader, options, counts);
   Scorer scorer(opened);
   describe_checkpoint(metadata, opened, scorer);
   spdlog::info("{}: {} on {} in {}, {} threads", opened.model.string(), scorer.info().model_type, scorer.info().device,
                scorer.info().dtype, scorer.info().threads);
 
-  RunCounts& counts = metadata.counts;
-  RunEnd end = RunEnd::kInput;
-  const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
-    writer.write(format_row(origin, reward));
-    counts.num_lines = origin.num_lines;
-    if (reward.error.empty()) {
-      ++counts.num_scored_rows;
-      counts.add(reward);
-    } else {
-      ++counts.num_bad_rows;
-    }
-    const bool has_enough = options.max_errors && counts.num_bad_rows >= *options.max_errors;
-    if (has_enough) end = RunEnd::kMaxErrors;
-    return !has_enough;
-  };
+  output.begin(answered);
   stop.finish_rows();
-  ReaderSource source(reader, stop);
-  scorer.score(source, take, stop.requested());
-  if (end != RunEnd::kMaxErrors) {
-    if (stop.requested()) {
-      end = RunEnd::kStopped;
-    } else {
-      counts.num_lines = reader.num_lines();  // blank ones at the end, too
-    }
-    writer.finish();
+  const RunEnd end = score_lines(scorer, reader, output, options, stop, counts);
+  if (end == RunEnd::kInput) {
+    output.finish(counts, exit_code(end, counts, options.errors_ok));
+  } else {
+    output.close();
   }
   metadata.stopped_by = stop_reason(end, counts);
   return finish_run(end, counts, options, stop, start);
@@ -139,14 +232,24 @@ int run_to_exit_code(const std::function<int()>& run, std::string& stopped_by) {
   }
 }
 
-// Throws UsageError if the metadata would be written over an input, Error if it cannot be written at all.
-void check_metadata_file(const Options& options) {
-  if (options.metadata.empty()) return;
-  for (const std::string& file : options.files) {
+// Throws UsageError if what is written to `file` would be written over an input.
+void expect_no_input(const Options& options, const char* option, const std::string& file) {
+  for (const std::string& input : options.files) {
     std::error_code not_there;
-    if (std::filesystem::is_regular_file(file, not_there) &&
-        std::filesystem::equivalent(options.metadata, file, not_there)) {
-      throw UsageError("--metadata: expected another file than the input, got \"" + options.metadata + "\"");
+    if (std::filesystem::is_regular_file(input, not_there) && std::filesystem::equivalent(file, input, not_there)) {
+      throw UsageError(std::string(option) + ": expected another file than the input, got \"" + file + "\"");
+    }
+  }
+}
+
+// Throws UsageError if a file would be written over another, Error if the metadata cannot be written at all.
+void check_written_files(const Options& options) {
+  expect_no_input(options, "--output", options.output);
+  expect_no_input(options, "--metadata", options.metadata);
+  if (options.metadata.empty()) return;
+  for (const char* suffix : {"", ".partial", ".state"}) {
+    if (!options.output.empty() && options.metadata == options.output + suffix) {
+      throw UsageError("--metadata: expected another file than those of --output, got \"" + options.metadata + "\"");
     }
   }
   check_replaceable(options.metadata);
@@ -156,7 +259,7 @@ void check_metadata_file(const Options& options) {
 
 int run_score(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
-  check_metadata_file(options);
+  check_written_files(options);
   Metadata metadata = metadata_before_run(options, command_line);
   metadata.exit_code =
       run_to_exit_code([&] { return score_documents(options, stop, start, metadata); }, metadata.stopped_by);

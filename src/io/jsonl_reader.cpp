@@ -70,12 +70,20 @@ std::optional<InputLine> JsonlReader::next() {
   return std::nullopt;
 }
 
+std::optional<RowOrigin> JsonlReader::skip() {
+  while (const auto line = lines_.next()) {
+    if (line->is_too_long || !is_blank(line->bytes)) return origin_of(*line);
+  }
+  return std::nullopt;
+}
+
 RowOrigin JsonlReader::origin_of(const Line& line) const {
   const auto& files = lines_.files();
   RowOrigin origin;
   if (files.size() > 1) origin.file = files[line.file_index];
   origin.line = line.number;
   origin.num_lines = lines_.num_lines();
+  origin.input_sha256 = line.input_sha256;
   return origin;
 }
 

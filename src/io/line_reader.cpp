@@ -20,9 +20,10 @@ constexpr size_t kBlockBytes = 256 << 10;
 constexpr size_t kKeptPendingBytes = 4 << 20;  // a longer buffer is given back after its line
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
+std::string name_of(const std::string& file) { return file == kStandardInput ? "standard input" : file; }
+
 Error file_error(const std::string& file, int error_number) {
-  const std::string name = file == kStandardInput ? "standard input" : file;
-  return Error(name + ": cannot be read: " + std::generic_category().message(error_number));
+  return Error(name_of(file) + ": cannot be read: " + std::generic_category().message(error_number));
 }
 
 void check_readable(const std::string& file) {
@@ -38,6 +39,7 @@ void check_readable(const std::string& file) {
 LineReader::LineReader(LineReaderOptions options) : options_(std::move(options)), block_(kBlockBytes) {
   if (options_.files.empty()) options_.files.emplace_back(kStandardInput);
   for (const auto& file : options_.files) check_readable(file);
+  if (options_.hash) sha256_.emplace();
 }
 
 LineReader::~LineReader() { close_file(); }
@@ -57,6 +59,7 @@ bool LineReader::open_next_file() {
   fd_ = file == kStandardInput ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) throw file_error(file, errno);
   is_at_file_start_ = true;
+  are_first_bytes_known_ = false;
   line_in_file_ = 0;
   block_begin_ = block_end_ = 0;
   return true;
@@ -65,6 +68,7 @@ bool LineReader::open_next_file() {
 void LineReader::close_file() {
   if (fd_ > STDIN_FILENO) close(fd_);
   fd_ = -1;
+  decompressor_ = nullptr;
 }
 
 // Waits for input or for a stop, whichever comes first: a signal that arrives just before a bare read() would be slept
@@ -78,17 +82,70 @@ bool LineReader::wait_for_input() {
   return !was_stopped_;
 }
 
-bool LineReader::fill_block() {
+// Fills `buffer` behind its first `num_kept` bytes; the number of bytes is then block_end_. False at the end of the
+// file or when stopped.
+bool LineReader::read_bytes(std::vector<char>& buffer, size_t num_kept) {
   while (wait_for_input()) {
-    const ssize_t num_read = read(fd_, block_.data(), block_.size());
+    const ssize_t num_read = read(fd_, buffer.data() + num_kept, buffer.size() - num_kept);
     if (num_read >= 0) {
-      block_begin_ = 0;
-      block_end_ = static_cast<size_t>(num_read);
+      block_end_ = num_kept + static_cast<size_t>(num_read);
       return num_read > 0;
     }
     if (errno != EINTR && errno != EAGAIN) throw file_error(files()[num_opened_ - 1], errno);
   }
   return false;
+}
+
+bool LineReader::fill_block() {
+  if (decompressor_) return decompress();
+  block_begin_ = block_end_ = 0;
+  bool has_more = read_bytes(block_, 0);
+  if (are_first_bytes_known_) return has_more;
+  while (has_more && may_be_compressed({block_.data(), block_end_})) has_more = read_bytes(block_, block_end_);
+  if (was_stopped_ || block_end_ == 0) return false;
+  look_at_first_bytes();
+  return decompressor_ ? decompress() : true;
+}
+
+// The file's first bytes are in block_.
+void LineReader::look_at_first_bytes() {
+  are_first_bytes_known_ = true;
+  try {
+    decompressor_ = make_decompressor({block_.data(), block_end_});
+  } catch (const Error& error) {
+    throw Error(name_of(files()[num_opened_ - 1]) + ": " + error.what());
+  }
+  if (!decompressor_) return;
+  compressed_.resize(kBlockBytes);
+  std::swap(block_, compressed_);
+  compressed_begin_ = 0;
+  compressed_end_ = std::exchange(block_end_, 0);
+}
+
+bool LineReader::decompress() {
+  const std::string name = name_of(files()[num_opened_ - 1]);
+  block_begin_ = block_end_ = 0;
+  while (true) {
+    Decompressor::Moved moved;
+    try {
+      const std::string_view left{compressed_.data() + compressed_begin_, compressed_end_ - compressed_begin_};
+      moved = decompressor_->move(left, block_);
+    } catch (const Error& error) {
+      throw Error(name + ": cannot be read: " + error.what());
+    }
+    compressed_begin_ += moved.num_taken;
+    block_end_ = moved.num_given;
+    if (moved.num_given > 0) return true;
+    if (compressed_begin_ < compressed_end_) continue;
+    const bool has_more = read_bytes(compressed_, 0);
+    compressed_begin_ = 0;
+    compressed_end_ = std::exchange(block_end_, 0);
+    if (was_stopped_) return false;
+    if (has_more) continue;
+    if (decompressor_->is_whole()) return false;
+    throw Error(name + ": cannot be read: " + decompressor_->name() +
+                ": expected more bytes, found the end of the file");
+  }
 }
 
 // Collects up to the next LF or the end of the file. Of a line that is too long a little more than the limit is kept:
@@ -104,6 +161,7 @@ std::optional<Line> LineReader::take_line() {
     const auto* newline = static_cast<const char*>(std::memchr(begin, '\n', available));
     const size_t num_bytes = newline ? static_cast<size_t>(newline - begin) : available;
     block_begin_ += num_bytes + (newline ? 1 : 0);
+    hash({begin, num_bytes});
     if (newline && !has_bytes) return finish_line({begin, num_bytes + 1});
     has_bytes = true;
     pending_.append(begin, std::min(num_bytes, max_kept - pending_.size()));
@@ -111,6 +169,10 @@ std::optional<Line> LineReader::take_line() {
   }
   if (!has_bytes || was_stopped_) return std::nullopt;
   return finish_line(pending_);
+}
+
+void LineReader::hash(std::string_view bytes) {
+  if (sha256_) sha256_->update(bytes);
 }
 
 Line LineReader::finish_line(std::string_view bytes) {
@@ -123,6 +185,10 @@ Line LineReader::finish_line(std::string_view bytes) {
   }
   ++num_lines_;
   Line line{.bytes = bytes, .number = ++line_in_file_, .file_index = num_opened_ - 1};
+  if (sha256_) {
+    sha256_->update("\n");
+    line.input_sha256 = sha256_->hex();
+  }
   if (static_cast<int64_t>(bytes.size()) > options_.max_line_bytes) {
     line.is_too_long = true;
     line.bytes = {};

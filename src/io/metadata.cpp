@@ -46,6 +46,22 @@ void RunCounts::add(const DocumentReward& reward) {
   num_context_cut += reward.warnings.context_cut ? 1 : 0;
 }
 
+std::string format_counts(const RunCounts& counts) { return counts_json(counts).dump(); }
+
+RunCounts parse_counts(const std::string& text) {
+  const Json json = Json::parse(text);
+  const Json& warnings = json.at("warnings");
+  const auto number = [](const Json& object, const char* name) { return object.at(name).get<int64_t>(); };
+  return {.num_lines = number(json, "lines"),
+          .num_scored_rows = number(json, "scored_rows"),
+          .num_bad_rows = number(json, "bad_rows"),
+          .num_tokens = number(json, "tokens"),
+          .num_chunks = number(json, "chunks"),
+          .num_special_tokens = number(warnings, "special_tokens"),
+          .num_template_markers = number(warnings, "template_markers"),
+          .num_context_cut = number(warnings, "context_cut")};
+}
+
 std::string format_metadata(const Metadata& metadata) {
   Json json = Json::object();
   json["versions"] = Json::object();

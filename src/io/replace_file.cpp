@@ -74,13 +74,25 @@ void replace_file(const std::string& path, std::string_view contents) {
     return;
   }
   const std::string target = follow_links(path);
-  const std::string beside = target + ".new." + std::to_string(getpid());
+  replace_file(target, target + ".new." + std::to_string(getpid()), contents);
+}
+
+void replace_file(const std::string& path, const std::string& beside, std::string_view contents) {
   int error_number = write_file(beside, O_CREAT | O_TRUNC, contents, Sync::kYes);
-  if (error_number == 0 && rename(beside.c_str(), target.c_str()) != 0) error_number = errno;
+  if (error_number == 0 && rename(beside.c_str(), path.c_str()) != 0) error_number = errno;
   if (error_number != 0) {
     unlink(beside.c_str());
     throw write_error(path, error_number);
   }
+}
+
+void sync_folder_of(const std::string& path) {
+  const std::string folder = folder_of(path).string();
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) throw write_error(folder, errno);
+  const int error_number = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  if (error_number != 0 && error_number != EINVAL) throw write_error(folder, error_number);  // not every disk can
 }
 
 }  // namespace prm_score

@@ -125,7 +125,7 @@ struct Scorer::Impl {
                                                          : default_max_batch_tokens(*model, threads);
     info.label_a_id = model->options.label_a_id;
     info.label_b_id = model->options.label_b_id;
-    info.torch_version = TORCH_VERSION;
+    info.torch_version = torch_version();
     engine = make_engine();
     const bool is_wanted = options.self_check.value_or(!model->options.device.is_cpu());
     if (options.prefix_sharing && is_wanted) self_check(*engine, model);
@@ -220,6 +220,15 @@ class OneDocument final : public LineSource {
 };
 
 }  // namespace
+
+ResolvedDevice resolve_device(const ScorerOptions& options) {
+  const at::Device device = parse_device(options.device);
+  return {.device = device.str(),
+          .dtype = std::string(dtype_name(parse_dtype(options.dtype, device))),
+          .threads = set_num_threads(options.threads)};
+}
+
+std::string torch_version() { return TORCH_VERSION; }
 
 Scorer::Scorer(const ScorerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 Scorer::~Scorer() = default;

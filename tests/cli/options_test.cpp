@@ -67,6 +67,9 @@ TEST_F(CommandLineTest, DefaultsAreTheDocumentedOnes) {
                                                        {"special-tokens", "\"parse\""},
                                                        {"no-prefix-sharing", "false"},
                                                        {"spans", "false"},
+                                                       {"output", "null"},
+                                                       {"resume", "false"},
+                                                       {"overwrite", "false"},
                                                        {"metadata", "null"},
                                                        {"max-errors", "null"},
                                                        {"errors-ok", "false"},
@@ -104,6 +107,9 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"special-tokens", "text", "\"text\""},
                                  {"no-prefix-sharing", "true", "true"},
                                  {"spans", "true", "true"},
+                                 {"output", "f", "\"f\""},
+                                 {"resume", "true", "true"},
+                                 {"overwrite", "true", "true"},
                                  {"metadata", "f", "\"f\""},
                                  {"max-batch-tokens", "512", "512"},
                                  {"weight-memory", "3G", "3221225472"},
@@ -129,13 +135,40 @@ TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
     const std::string flag = std::string("--") + example.name + "=" + example.value;
     const std::string variable = environment_name(example.name);
     const bool is_info = std::string(example.name) == "json" || std::string(example.name) == "plan";
-    const std::vector<const char*> command = is_info ? std::vector{"info"} : std::vector<const char*>{};
+    const bool is_about_output = std::string(example.name) == "resume" || std::string(example.name) == "overwrite";
+    const std::vector<const char*> command = is_info           ? std::vector{"info"}
+                                             : is_about_output ? std::vector{"--output=f"}
+                                                               : std::vector<const char*>{};
     auto with_flag = command;
     with_flag.push_back(flag.c_str());
     EXPECT_EQ(effective(options(with_flag), example.name), example.json);
     setenv(variable.c_str(), example.value, 1);
     EXPECT_EQ(effective(options(command), example.name), example.json) << variable;
     unsetenv(variable.c_str());
+  }
+}
+
+TEST_F(CommandLineTest, OptionsOfRowsAreThoseThatChangeThem) {
+  std::map<std::string, std::string> values;
+  for (const auto& [name, json] : options_of_rows(options({"--chunk-size=32", "--threads=1"}))) values[name] = json;
+  EXPECT_EQ(values["chunk-size"], "32");
+  EXPECT_EQ(values["stride"], "32");
+  for (const char* name : {"text-field", "keep", "limit", "max-line-bytes", "labels", "spans", "no-prefix-sharing"}) {
+    EXPECT_TRUE(values.contains(name)) << name;
+  }
+  for (const char* name : {"model", "device", "dtype", "threads", "max-batch-tokens", "output", "resume", "metadata",
+                           "max-errors", "errors-ok", "progress", "log-level", "self-check"}) {
+    EXPECT_FALSE(values.contains(name)) << name;
+  }
+}
+
+TEST_F(CommandLineTest, ResumeAndOverwriteNeedAnOutputAndEachOtherNot) {
+  for (const std::vector<const char*>& arguments :
+       std::vector<std::vector<const char*>>{{"--resume"},
+                                             {"--overwrite"},
+                                             {"--output=f", "--resume", "--overwrite"},
+                                             {"--output=-"}}) {
+    EXPECT_THROW(static_cast<void>(options(arguments)), UsageError);
   }
 }
 

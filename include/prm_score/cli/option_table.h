@@ -25,6 +25,8 @@ struct OptionSpec {
 
   // The effective value as JSON text.
   std::string (*json)(const Options& options);
+
+  bool changes_rows = true;  // see options_of_rows()
 };
 
 // In the order of --help.

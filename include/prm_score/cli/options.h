@@ -46,6 +46,9 @@ struct Options {
   bool json = false;     // info: for machines
   std::string plan;      // info: documents to plan for; empty = none
   std::string metadata;  // file; empty = none
+  std::string output;    // file; empty = standard output
+  bool resume = false;
+  bool overwrite = false;
   std::optional<int64_t> max_errors;
   bool errors_ok = false;
   Progress progress = Progress::kAuto;
@@ -70,5 +73,9 @@ struct ParsedCommandLine {
 
 // Name and effective value (as JSON text) of every option of the command, for the metadata.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> effective_options(const Options& options);
+
+// Those of them that change a byte of the rows: not where and how fast they are computed. The model, and the dtype,
+// which depends on the device, are not among them.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> options_of_rows(const Options& options);
 
 }  // namespace prm_score

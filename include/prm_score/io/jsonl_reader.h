@@ -51,6 +51,9 @@ class JsonlReader {
   // nullopt at the end, at the limit, or when stopped.
   [[nodiscard]] std::optional<InputLine> next();
 
+  // Passes over the line that next() would give, without parsing it: id and kept fields stay empty.
+  [[nodiscard]] std::optional<RowOrigin> skip();
+
   [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }  // blank ones too
 
  private:

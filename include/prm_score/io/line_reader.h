@@ -5,14 +5,19 @@
 //   before
 //                                                             LF are dropped; the end of a file ends a line
 //
-// LF alone ends a line, never U+2028, U+0085 or a lone CR. Blank lines are lines.
+// LF alone ends a line, never U+2028, U+0085 or a lone CR. Blank lines are lines. What gzip or zstd has compressed is
+// known by its first bytes, whatever its name, and read as what it was before.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "prm_score/io/decompressor.h"
+#include "prm_score/text/sha256.h"
 
 namespace prm_score {
 
@@ -23,6 +28,7 @@ struct LineReaderOptions {
   std::vector<std::string> files;      // read in this order, `-` = standard input; none = standard input alone
   int64_t max_line_bytes = 256 << 20;  // without CR and LF, >= 0
   std::optional<int64_t> limit = {};   // physical lines over all files, >= 0
+  bool hash = false;                   // give Line::input_sha256
   int stop_fd = -1;                    // reading ends, also in the middle of a wait, once this descriptor is readable
 };
 
@@ -31,9 +37,12 @@ struct Line {
   int64_t number = 0;      // 1-based in its file
   size_t file_index = 0;   // into LineReader::files()
   bool is_too_long = false;
+  // Of all lines up to this one, over all files, each ended by one LF, otherwise as they are: what `sha256sum` says of
+  // the input up to here. Empty unless asked for.
+  std::string input_sha256 = {};
 };
 
-// Holds at most one block and one line of `max_line_bytes`. Not thread-safe.
+// Holds at most two blocks and one line of `max_line_bytes`. Not thread-safe.
 class LineReader {
  public:
   // Throws Error naming the first file that is missing, a directory or not readable. Opens none yet.
@@ -53,21 +62,29 @@ class LineReader {
  private:
   bool open_next_file();
   bool fill_block();  // false at the end of the file or when stopped
+  bool decompress();
+  bool read_bytes(std::vector<char>& buffer, size_t num_kept);
+  void look_at_first_bytes();
   bool wait_for_input();
   void close_file();
   std::optional<Line> take_line();
   Line finish_line(std::string_view bytes);
+  void hash(std::string_view bytes);
 
   LineReaderOptions options_;
   size_t num_opened_ = 0;  // files opened so far; the current one is the last of them
   int fd_ = -1;
-  bool is_at_file_start_ = false;
+  bool is_at_file_start_ = false, are_first_bytes_known_ = false;
   bool was_stopped_ = false;
   int64_t num_lines_ = 0;     // over all files
   int64_t line_in_file_ = 0;  // of the line returned last
   std::vector<char> block_;   // bytes [block_begin_, block_end_) are not yet consumed
   size_t block_begin_ = 0, block_end_ = 0;
+  std::unique_ptr<Decompressor> decompressor_;  // of the current file, if it needs one
+  std::vector<char> compressed_;                // bytes [compressed_begin_, compressed_end_) are not yet taken
+  size_t compressed_begin_ = 0, compressed_end_ = 0;
   std::string pending_;  // start of a line that did not end in its block
+  std::optional<Sha256> sha256_;
 };
 
 }  // namespace prm_score

@@ -67,6 +67,10 @@ struct Metadata {
   int exit_code = 0;
 };
 
+// The counts as the one JSON object that the metadata has, and back. parse_counts throws nlohmann's exceptions.
+[[nodiscard]] std::string format_counts(const RunCounts& counts);
+[[nodiscard]] RunCounts parse_counts(const std::string& json);
+
 // Indented, ends with LF. Invalid UTF-8 becomes U+FFFD.
 [[nodiscard]] std::string format_metadata(const Metadata& metadata);
 

@@ -14,4 +14,11 @@ void check_replaceable(const std::string& path);
 // What is no regular file (a pipe, /dev/stderr) is written to directly. Throws Error naming `path`.
 void replace_file(const std::string& path, std::string_view contents);
 
+// The same by way of the file `beside`, which is left behind if the process is killed in the middle. For a `path` that
+// one process at a time writes: nothing piles up.
+void replace_file(const std::string& path, const std::string& beside, std::string_view contents);
+
+// Waits until what was made, renamed or removed in the folder of `path` is on the disk. Throws Error.
+void sync_folder_of(const std::string& path);
+
 }  // namespace prm_score

@@ -47,6 +47,16 @@ struct ScorerInfo {
   std::string torch_version;
 };
 
+struct ResolvedDevice {
+  std::string device, dtype;
+  int threads = 0;
+};
+
+// What the options come to here, without opening the checkpoint. Throws Error as Scorer does. Not thread-safe.
+[[nodiscard]] ResolvedDevice resolve_device(const ScorerOptions& options);
+
+[[nodiscard]] std::string torch_version();
+
 // Where the documents of a run come from.
 class LineSource {
  public:

@@ -1,0 +1,45 @@
+// run_state.h - what `F.state` says of the run that writes `F`, as one JSON object.
+//
+//   format       1
+//   fingerprint  {"dtype": "float32", "option chunk-size": 64, "weights model.safetensors": "3f..", ..}: all that moves
+//                a byte of the output; a run goes on only where all of it is the same
+//   recorded     {"cpu": "..", "torch": "2.15.0", ..}: what may move the last digits of a reward; a difference is told
+//   progress     as of the last row that is surely on the disk: {"bytes": 8192, "counts": {..as in the metadata..},
+//                "input_sha256": "9a.."}; input_sha256: of the input lines up to that row's, see line_reader.h
+//   exit_code    null while rows are missing; then what the run ended with
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "prm_score/io/metadata.h"
+
+namespace prm_score {
+
+struct RunProgress {
+  int64_t num_bytes = 0;  // of the output
+  RunCounts counts;
+  std::string input_sha256;  // empty before the first row
+
+  [[nodiscard]] int64_t num_rows() const { return counts.num_scored_rows + counts.num_bad_rows; }
+};
+
+struct RunState {
+  std::map<std::string, std::string> fingerprint;  // values as JSON text
+  std::map<std::string, std::string> recorded;     // values as they are
+  RunProgress progress;
+  std::optional<int> exit_code;
+};
+
+[[nodiscard]] std::string format_run_state(const RunState& state);
+
+// Throws Error that starts with `name` for anything that format_run_state() does not write.
+[[nodiscard]] RunState parse_run_state(const std::string& json, const std::string& name);
+
+// "chunk-size: 64 there, 32 now; ..": where the two differ, empty if nowhere.
+[[nodiscard]] std::string differences(const std::map<std::string, std::string>& there,
+                                      const std::map<std::string, std::string>& now);
+
+}  // namespace prm_score

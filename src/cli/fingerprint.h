@@ -1,0 +1,16 @@
+// fingerprint.h - by what a run is known again. Private to the cli layer.
+#pragma once
+
+#include <filesystem>
+
+#include "prm_score/cli/options.h"
+#include "prm_score/io/run_state.h"
+#include "prm_score/score/scorer.h"
+
+namespace prm_score {
+
+// Fingerprint and records of the run that `options` ask for; `scorer`: what they come to. Reads all files of the
+// checkpoint, several at a time. Throws Error for one that cannot be read.
+[[nodiscard]] RunState state_of_run(const Options& options, const ScorerOptions& scorer);
+
+}  // namespace prm_score

@@ -1,0 +1,75 @@
+#include "prm_score/io/run_state.h"
+
+#include <algorithm>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "prm_score/error.h"
+
+namespace prm_score {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormat = 1;
+constexpr size_t kMaxShownBytes = 100;
+
+std::string shown(const std::map<std::string, std::string>& values, const std::string& name) {
+  const auto found = values.find(name);
+  if (found == values.end()) return "nothing";
+  const std::string& value = found->second;
+  return value.size() <= kMaxShownBytes ? value : value.substr(0, kMaxShownBytes) + "..";
+}
+
+}  // namespace
+
+std::string format_run_state(const RunState& state) {
+  Json json;
+  json["format"] = kFormat;
+  json["fingerprint"] = Json::object();
+  for (const auto& [name, value] : state.fingerprint) json["fingerprint"][name] = Json::parse(value);
+  json["recorded"] = Json(state.recorded);
+  json["progress"] = {{"bytes", state.progress.num_bytes},
+                      {"counts", Json::parse(format_counts(state.progress.counts))},
+                      {"input_sha256", state.progress.input_sha256}};
+  json["exit_code"] = state.exit_code ? Json(*state.exit_code) : Json(nullptr);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+RunState parse_run_state(const std::string& text, const std::string& name) {
+  try {
+    const Json json = Json::parse(text);
+    if (json.at("format") != kFormat) {
+      throw Error(name + ": format: expected " + std::to_string(kFormat) + ", got " + json["format"].dump());
+    }
+    RunState state;
+    for (const auto& [key, value] : json.at("fingerprint").items()) state.fingerprint[key] = value.dump();
+    state.recorded = json.at("recorded").get<std::map<std::string, std::string>>();
+    const Json& progress = json.at("progress");
+    state.progress.num_bytes = progress.at("bytes").get<int64_t>();
+    state.progress.counts = parse_counts(progress.at("counts").dump());
+    state.progress.input_sha256 = progress.at("input_sha256").get<std::string>();
+    if (!json.at("exit_code").is_null()) state.exit_code = json["exit_code"].get<int>();
+    return state;
+  } catch (const Json::exception& error) {
+    throw Error(name + ": expected the state of a run, got something else (" + error.what() + ")");
+  }
+}
+
+std::string differences(const std::map<std::string, std::string>& there,
+                        const std::map<std::string, std::string>& now) {
+  std::set<std::string> names;
+  for (const auto* values : {&there, &now}) {
+    for (const auto& [name, value] : *values) names.insert(name);
+  }
+  std::string text;
+  for (const std::string& name : names) {
+    const auto here = there.find(name), other = now.find(name);
+    if (here != there.end() && other != now.end() && here->second == other->second) continue;
+    text += (text.empty() ? "" : "; ") + name + ": " + shown(there, name) + " there, " + shown(now, name) + " now";
+  }
+  return text;
+}
+
+}  // namespace prm_score

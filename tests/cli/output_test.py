@@ -1,0 +1,368 @@
+"""--output, --resume and --overwrite: what a run leaves behind, however it ends, and how the next one goes on."""
+
+import hashlib
+import json
+import pathlib
+import signal
+import subprocess
+import time
+
+import program
+from program import MODEL, environment, run
+
+TEXTS = [
+    "The committee met twice in March and agreed to nothing.",
+    "Colourless green ideas sleep furiously, as the saying has it.",
+    "12 34 56 78 90",
+    "Naïve façades, 東京, \U0001f600.",
+]
+
+
+def documents(count):
+    """Short ones, bad ones and blank lines among them."""
+    lines = []
+    for number in range(count):
+        if number % 7 == 3:
+            lines.append('{"id": %d, "texts": "none"}' % number)
+        elif number % 11 == 5:
+            lines.append("   ")
+        else:
+            text = " ".join(TEXTS[(number + i) % len(TEXTS)] for i in range(1 + number % 5))
+            lines.append(json.dumps({"id": 10**20 + number, "text": text}, ensure_ascii=False))
+    return ("\n".join(lines) + "\n").encode()
+
+
+class OutputTest(program.ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.docs = self.folder / "docs.jsonl"
+        self.out = self.folder / "rewards.jsonl"
+        self.partial = self.folder / "rewards.jsonl.partial"
+        self.state = self.folder / "rewards.jsonl.state"
+        self.docs.write_bytes(documents(40))
+
+    def score(self, *arguments, **options):
+        return run(self.docs, "--output", self.out, *arguments, **options)
+
+    def expected(self, *arguments):
+        return run(self.docs, *arguments).stdout
+
+    def names(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def read_state(self):
+        return json.loads(self.state.read_text())
+
+    def assert_stopped(self, done, *words, code=1):
+        self.assertEqual(done.returncode, code, done.stderr.decode())
+        said = done.stderr.decode().strip().splitlines()
+        for word in words:
+            self.assertIn(word, said[-1])
+
+    def half_done(self, rows=10, more=b""):
+        """As a killed run leaves it, whose state was last written after `rows` rows."""
+        self.assertEqual(self.score("--overwrite").returncode, 3)
+        whole = self.out.read_bytes()
+        lines = whole.splitlines(keepends=True)
+        state = self.read_state()
+        kept = b"".join(lines[:rows])
+        number = json.loads(lines[rows - 1])["line"]
+        read = b"".join(self.docs.read_bytes().splitlines(keepends=True)[:number])
+        bad = sum(json.loads(line)["reward"] is None for line in lines[:rows])
+        state["exit_code"] = None
+        state["progress"]["bytes"] = len(kept)
+        state["progress"]["input_sha256"] = hashlib.sha256(read).hexdigest()
+        scored = [json.loads(line) for line in lines[:rows] if b"null" not in line]
+        state["progress"]["counts"] |= {
+            "lines": number,
+            "scored_rows": rows - bad,
+            "bad_rows": bad,
+            "tokens": sum(row["num_tokens"] for row in scored),
+            "chunks": sum(row["num_chunks"] for row in scored),
+        }
+        self.out.unlink()
+        self.partial.write_bytes(kept + more)
+        self.state.write_text(json.dumps(state))
+        return whole, lines
+
+    # A run that is left alone
+
+    def test_rows_are_those_of_standard_output(self):
+        done = self.score()
+        self.assertEqual(done.returncode, 3, done.stderr.decode())
+        self.assertEqual(done.stdout, b"")
+        self.assertEqual(self.out.read_bytes(), self.expected())
+        self.assertEqual(self.names(), ["docs.jsonl", "rewards.jsonl", "rewards.jsonl.state"])
+
+    def test_state_has_what_the_run_ended_with(self):
+        metadata = self.folder / "metadata.json"
+        self.score("--metadata", metadata)
+        state = self.read_state()
+        self.assertEqual(state["exit_code"], 3)
+        self.assertEqual(state["progress"]["bytes"], self.out.stat().st_size)
+        self.assertEqual(state["progress"]["counts"], json.loads(metadata.read_text())["counts"])
+        self.assertEqual(state["progress"]["input_sha256"], hashlib.sha256(self.docs.read_bytes()).hexdigest())
+        weights = hashlib.sha256((MODEL / "model.safetensors").read_bytes()).hexdigest()
+        self.assertEqual(state["fingerprint"]["SHA-256 of model.safetensors"], weights)
+
+    def test_empty_input(self):
+        self.docs.write_bytes(b"")
+        self.assertEqual(self.score().returncode, 0)
+        self.assertEqual(self.out.read_bytes(), b"")
+        self.assertEqual(self.score("--resume").returncode, 0)
+
+    # What is there already
+
+    def test_what_is_there_is_refused(self):
+        for path in (self.out, self.partial):
+            path.write_text("mine")
+            self.assert_stopped(self.score(), str(path), "--resume", "--overwrite")
+            self.assertEqual(path.read_text(), "mine")
+            path.unlink()
+        self.assertEqual(self.names(), ["docs.jsonl"])
+
+    def test_overwrite(self):
+        self.out.write_text("mine")
+        self.partial.write_text("mine")
+        self.assertEqual(self.score("--overwrite").returncode, 3)
+        self.assertEqual(self.out.read_bytes(), self.expected())
+        self.assertEqual(self.names(), ["docs.jsonl", "rewards.jsonl", "rewards.jsonl.state"])
+
+    def test_overwrite_with_a_model_that_does_not_load_overwrites_nothing(self):
+        self.out.write_text("mine")
+        done = run(self.docs, "--output", self.out, "--overwrite", model=self.folder / "nothing")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(self.out.read_text(), "mine")
+
+    def test_resume_with_nothing_there_begins(self):
+        self.assertEqual(self.score("--resume").returncode, 3)
+        self.assertEqual(self.out.read_bytes(), self.expected())
+
+    def test_resume_of_a_complete_output_reads_nothing(self):
+        self.score()
+        self.docs.unlink()
+        self.docs.write_bytes(b"other")
+        before = self.out.read_bytes()
+        done = self.score("--resume")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("already complete", done.stderr.decode())
+        self.assertEqual(self.out.read_bytes(), before)
+
+    def test_resume_without_a_state_is_refused(self):
+        for path in (self.out, self.partial):
+            path.write_text("mine")
+            self.assert_stopped(self.score("--resume"), str(self.state), "no such file")
+            self.assertEqual(path.read_text(), "mine")
+            path.unlink()
+
+    def test_resume_with_a_broken_state_is_refused(self):
+        self.half_done()
+        for text in ("", "{", "[]", '{"format": 2}', '{"format": 1}'):
+            self.state.write_text(text)
+            before = self.partial.read_bytes()
+            self.assert_stopped(self.score("--resume"), str(self.state), "expected")
+            self.assertEqual(self.partial.read_bytes(), before)
+
+    # Going on
+
+    def test_resume_gives_the_same_bytes(self):
+        for rows in (1, 2, 10, 20):
+            with self.subTest(rows=rows):
+                whole, _ = self.half_done(rows)
+                done = self.score("--resume")
+                self.assertEqual(done.returncode, 3, done.stderr.decode())
+                self.assertIn(f"goes on after {rows} rows", done.stderr.decode())
+                self.assertEqual(self.out.read_bytes(), whole)
+                self.out.unlink()
+                self.state.unlink()
+
+    def test_rows_after_the_state_are_kept_and_a_torn_one_is_dropped(self):
+        _, lines = self.half_done()
+        for more, rows in (
+            (b"".join(lines[10:15]), 15),
+            (lines[10] + lines[11][:17], 11),
+            (b"{", 10),
+            (b"\0" * 50 + b"\n", 10),
+            (b"\0" * 50, 10),
+            (lines[10] + b"rubbish\n" + lines[12], 11),
+        ):
+            with self.subTest(more=more):
+                whole, _ = self.half_done(more=more)
+                metadata = self.folder / "metadata.json"
+                done = self.score("--resume", "--metadata", metadata)
+                self.assertEqual(done.returncode, 3, done.stderr.decode())
+                self.assertIn(f"goes on after {rows} rows", done.stderr.decode())
+                self.assertEqual(self.out.read_bytes(), whole)
+                resumed = json.loads(metadata.read_text())["counts"]
+                self.score("--metadata", metadata, "--overwrite")
+                self.assertEqual(resumed, json.loads(metadata.read_text())["counts"])
+                self.out.unlink()
+                self.state.unlink()
+
+    def test_a_run_killed_before_renaming_is_only_renamed(self):
+        self.score()
+        whole = self.out.read_bytes()
+        self.out.rename(self.partial)
+        self.docs.write_bytes(b"other")
+        self.assertEqual(self.score("--resume").returncode, 3)
+        self.assertEqual(self.out.read_bytes(), whole)
+        self.assertFalse(self.partial.exists())
+
+    def test_resume_from_a_pipe(self):
+        whole, _ = self.half_done()
+        done = run("--output", self.out, "--resume", stdin=self.docs.read_bytes())
+        self.assertEqual(done.returncode, 3, done.stderr.decode())
+        self.assertEqual(self.out.read_bytes(), whole)
+
+    def test_resume_does_not_mind_speed(self):
+        whole, _ = self.half_done()
+        done = self.score("--resume", "--threads", "1", "--max-batch-tokens", "100", "--device", "cpu")
+        self.assertEqual(done.returncode, 3, done.stderr.decode())
+        self.assertEqual(self.out.read_bytes(), whole)
+
+    def test_bad_rows_of_the_earlier_run_count(self):
+        self.docs.write_bytes(b'{"texts": "none"}\n' + b'{"text": "a good one"}\n' * 5)
+        self.half_done(rows=2)
+        self.assertEqual(self.score("--resume").returncode, 3)
+
+    def test_max_errors_leaves_the_partial_file(self):
+        done = self.score("--max-errors", "2")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(self.names(), ["docs.jsonl", "rewards.jsonl.partial", "rewards.jsonl.state"])
+        rows = self.partial.read_bytes()
+        self.assertEqual(rows.count(b'"reward":null'), 2)
+        self.assertEqual(self.score("--max-errors", "2", "--resume").returncode, 1)
+        self.assertEqual(self.partial.read_bytes(), rows)
+        self.assertEqual(self.score("--resume").returncode, 3)
+        self.assertEqual(self.out.read_bytes(), self.expected())
+
+    # Another run
+
+    def test_other_options_are_refused_and_named(self):
+        self.half_done()
+        before = self.partial.read_bytes()
+        for arguments, words in (
+            (["--chunk-size", "32"], ["--chunk-size: 64 there, 32 now", "--stride: 64 there, 32 now"]),
+            (["--dtype", "bfloat16"], ['dtype: "float32" there, "bfloat16" now']),
+            (["--spans"], ["--spans: false there, true now"]),
+            (["--limit", "39"], ["--limit: null there, 39 now"]),
+            (["--no-prefix-sharing"], ["--no-prefix-sharing"]),
+        ):
+            with self.subTest(arguments=arguments):
+                self.assert_stopped(self.score("--resume", *arguments), str(self.out), "another", *words)
+                self.assertEqual(self.partial.read_bytes(), before)
+
+    def test_another_checkpoint_is_refused(self):
+        self.half_done()
+        copy = self.folder / "copy"
+        copy.mkdir()
+        for file in filter(pathlib.Path.is_file, MODEL.iterdir()):
+            (copy / file.name).write_bytes(file.read_bytes())
+        weights = bytearray((copy / "model.safetensors").read_bytes())
+        weights[-1000] ^= 1
+        (copy / "model.safetensors").write_bytes(weights)
+        done = run(self.docs, "--output", self.out, "--resume", model=copy)
+        self.assert_stopped(done, "SHA-256 of model.safetensors")
+
+    def test_another_input_is_refused(self):
+        _, lines = self.half_done(more=b"")
+        before = self.partial.read_bytes()
+        original = self.docs.read_bytes()
+        self.docs.write_bytes(original.replace(b"committee", b"Committee", 1))
+        self.assert_stopped(self.score("--resume"), "input", "SHA-256 of the first")
+        self.docs.write_bytes(b"\n".join(original.split(b"\n")[:5]))
+        self.assert_stopped(self.score("--resume"), "input", "at least the 10 lines")
+        self.assertEqual(self.partial.read_bytes(), before)
+        self.docs.write_bytes(original)
+        self.partial.write_bytes(before + lines[10])
+        changed = original.split(b"\n")
+        number = json.loads(lines[10])["line"] - 1
+        changed[number] = b'{"id": "other", "text": "x"}'
+        self.docs.write_bytes(b"\n".join(changed))
+        self.assert_stopped(self.score("--resume"), "input", 'found line', 'with id "other"')
+
+    def test_a_file_shorter_than_its_state_is_refused(self):
+        self.half_done()
+        self.partial.write_bytes(self.partial.read_bytes()[:-5])
+        self.assert_stopped(self.score("--resume"), str(self.partial), "bytes, as its state says")
+
+    def test_two_at_once(self):
+        first = subprocess.Popen([program.PROGRAM, "--model", MODEL, "--output", self.out], stdin=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, env=environment())
+        try:
+            deadline = time.monotonic() + 60
+            while not self.partial.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assert_stopped(self.score("--resume"), "another process is writing")
+            self.assert_stopped(self.score("--overwrite"), "another process is writing")
+        finally:
+            _, said = first.communicate(self.docs.read_bytes())
+        self.assertEqual(first.returncode, 3, said.decode())
+        self.assertEqual(self.out.read_bytes(), self.expected())
+
+    # Faults
+
+    def test_signals_leave_whole_rows_and_a_state_that_fits(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number):
+                process = subprocess.Popen([program.PROGRAM, "--model", MODEL, "--output", self.out], stdin=subprocess.PIPE,
+                                           stderr=subprocess.PIPE, env=environment())
+                process.stdin.write(documents(12))
+                process.stdin.flush()
+                deadline = time.monotonic() + 60
+                while (not self.partial.exists() or self.partial.read_bytes().count(b"\n") < 10) and \
+                        time.monotonic() < deadline:
+                    time.sleep(0.01)
+                process.send_signal(number)
+                process.communicate()
+                self.assertEqual(process.returncode, 128 + number)
+                state = self.read_state()
+                self.assertEqual(state["progress"]["bytes"], self.partial.stat().st_size)
+                self.assertEqual(self.score("--resume").returncode, 3)
+                self.assertEqual(self.out.read_bytes(), self.expected())
+                self.out.unlink()
+                self.state.unlink()
+
+    def test_rows_reach_the_disk_while_the_input_pauses(self):
+        process = subprocess.Popen([program.PROGRAM, "--model", MODEL, "--output", self.out], stdin=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=environment())
+        try:
+            process.stdin.write(documents(4))
+            process.stdin.flush()
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                if self.state.exists() and self.read_state()["progress"]["bytes"] > 0:
+                    break
+                time.sleep(0.05)
+            self.assertEqual(self.read_state()["progress"]["bytes"], self.partial.stat().st_size)
+        finally:
+            process.kill()
+            process.communicate()
+
+    # Usage
+
+    def test_usage(self):
+        for arguments, word in (
+            (["--resume"], "--output"),
+            (["--overwrite"], "--output"),
+            (["--output", self.out, "--resume", "--overwrite"], "one of them"),
+            (["--output", "-"], "file name"),
+            (["--output", self.docs, "--overwrite"], "than the input"),
+            (["--output", self.out, "--metadata", self.state], "those of --output"),
+        ):
+            with self.subTest(arguments=arguments):
+                self.assert_stopped(run(self.docs, *arguments), word, code=2)
+        self.assertEqual(self.docs.read_bytes(), documents(40))
+
+    def test_places_that_cannot_be_written(self):
+        for path, word in (
+            (self.folder, "directory"),
+            (self.folder / "none" / "out", "No such file"),
+            ("/dev/null", "regular file"),
+        ):
+            with self.subTest(path=path):
+                self.assert_stopped(run(self.docs, "--output", path), str(path), word)
+
+
+if __name__ == "__main__":
+    program.main()
