@@ -125,5 +125,5 @@ def _kernel(name: str) -> tuple[str, str]:
     return ("prm-score" if short in OWN_KERNELS else "libtorch"), short
 
 
-OWN_KERNELS = ("add_and_normalise", "rotate", "gate", "merge")
+OWN_KERNELS = ("add_rms_norm", "apply_rotary", "silu_and_mul", "merge_attention_states")
 """Of src/model/row_operations.cu."""

@@ -1,5 +1,7 @@
 #include "prm_score/model/cuda_module.h"
 
+#include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include <c10/core/DeviceGuard.h>
@@ -31,12 +33,12 @@ using Program = void*;
 
 // nvrtcProgram, destroyed in the end.
 struct ProgramHolder {
-  void* nvrtc;
+  int (*destroy)(Program*);
   Program program = nullptr;
 
-  explicit ProgramHolder(void* library) : nvrtc(library) {}
+  explicit ProgramHolder(void* nvrtc) : destroy(function_of<int(Program*)>(nvrtc, "nvrtcDestroyProgram")) {}
   ~ProgramHolder() {
-    if (program != nullptr) function_of<int(Program*)>(nvrtc, "nvrtcDestroyProgram")(&program);
+    if (program != nullptr) destroy(&program);
   }
   ProgramHolder(const ProgramHolder&) = delete;
   ProgramHolder& operator=(const ProgramHolder&) = delete;
@@ -60,21 +62,23 @@ void* driver() {
 
 void expect_success(int result, const char* doing) {
   if (result == 0) return;
+  constexpr int kOutOfMemory = 2;  // CUDA_ERROR_OUT_OF_MEMORY
+  if (result == kOutOfMemory) throw OutOfMemory(std::string("CUDA: ") + doing + ": out of memory");
   const char* name = nullptr;
   const auto name_of = reinterpret_cast<int (*)(int, const char**)>(::dlsym(driver(), "cuGetErrorName"));
   if (name_of != nullptr) name_of(result, &name);
   throw Error(std::string("CUDA: ") + doing + ": " + (name != nullptr ? name : "error " + std::to_string(result)));
 }
 
-// `sm_90` for the GPU of the current context.
-std::string current_architecture() {
+// Of the GPU of the current context: 90 for 9.0.
+int current_capability() {
   constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_..
   const auto attribute = function_of<int(int*, int, int)>(driver(), "cuDeviceGetAttribute");
   int gpu = 0, major = 0, minor = 0;
   expect_success(function_of<int(int*)>(driver(), "cuCtxGetDevice")(&gpu), "current GPU");
   expect_success(attribute(&major, kMajor, gpu), "compute capability");
   expect_success(attribute(&minor, kMinor, gpu), "compute capability");
-  return "sm_" + std::to_string(major) + std::to_string(minor);
+  return 10 * major + minor;
 }
 
 // libtorch's library that is linked to the NVRTC it was built with.
@@ -86,6 +90,27 @@ void* torchs_nvrtc() {
 }
 
 }  // namespace
+
+std::vector<int> supported_capabilities(void* nvrtc) {
+  int num_architectures = 0;
+  std::vector<int> capabilities;
+  bool is_known = function_of<int(int*)>(nvrtc, "nvrtcGetNumSupportedArchs")(&num_architectures) == 0;
+  if (is_known) {
+    capabilities.resize(num_architectures);
+    is_known = function_of<int(int*)>(nvrtc, "nvrtcGetSupportedArchs")(capabilities.data()) == 0;
+  }
+  if (!is_known || capabilities.empty())
+    throw Error("CUDA's run-time compiler: expected GPUs to compile for, found none");
+  std::sort(capabilities.begin(), capabilities.end());
+  return capabilities;
+}
+
+std::string architecture_for(int capability, const std::vector<int>& supported) {
+  const auto behind = std::upper_bound(supported.begin(), supported.end(), capability);
+  const int nearest = behind == supported.begin() ? supported.front() : *std::prev(behind);
+  // Machine code runs on later GPUs of its generation, too.
+  return (nearest / 10 == capability / 10 ? "sm_" : "compute_") + std::to_string(nearest);
+}
 
 std::string compile_cuda(void* nvrtc, const std::string& source, const std::string& architecture) {
   ProgramHolder holder(nvrtc);
@@ -101,25 +126,24 @@ std::string compile_cuda(void* nvrtc, const std::string& source, const std::stri
     const std::string log = text_from(nvrtc, holder.program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog");
     throw Error("CUDA kernels for " + architecture + ": " + first_error(log));
   }
-  std::string code = text_from(nvrtc, holder.program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN");
-  if (code.empty()) throw Error("CUDA kernels for " + architecture + ": expected machine code, found none");
+  const bool is_machine_code = architecture.starts_with("sm_");
+  std::string code = is_machine_code ? text_from(nvrtc, holder.program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
+                                     : text_from(nvrtc, holder.program, "nvrtcGetPTXSize", "nvrtcGetPTX");
+  if (code.empty()) throw Error("CUDA kernels for " + architecture + ": expected code, found none");
   return code;
 }
 
 CudaModule::CudaModule(const std::string& source, c10::Device device) : device_(device) {
   const c10::DeviceGuard guard(device);
-  const std::string code = compile_cuda(torchs_nvrtc(), source, current_architecture());
+  void* const nvrtc = torchs_nvrtc();
+  const std::string architecture = architecture_for(current_capability(), supported_capabilities(nvrtc));
+  const std::string code = compile_cuda(nvrtc, source, architecture);
   const auto load = function_of<int(void**, const void*)>(driver(), "cuModuleLoadData");
-  expect_success(load(&module_, code.data()), "loading kernels");
-}
-
-CudaModule::~CudaModule() {
-  if (module_ == nullptr) return;
-  const c10::DeviceGuard guard(device_);
-  function_of<int(void*)>(driver(), "cuModuleUnload")(module_);
+  expect_success(load(&module_, code.c_str()), "loading kernels");
 }
 
 CudaModule::Kernel CudaModule::kernel(const char* name) const {
+  const c10::DeviceGuard guard(device_);
   Kernel kernel = nullptr;
   const auto find = function_of<int(Kernel*, void*, const char*)>(driver(), "cuModuleGetFunction");
   expect_success(find(&kernel, module_, name), name);
@@ -127,13 +151,14 @@ CudaModule::Kernel CudaModule::kernel(const char* name) const {
 }
 
 void CudaModule::launch(Kernel kernel, Size grid, Size block, void** parameters) const {
+  const c10::DeviceGuard guard(device_);  // not every caller works on this GPU
   using Launch =
       int(Kernel, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**);
   static auto* const launch = function_of<Launch>(driver(), "cuLaunchKernel");
   void* const stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStream(device_).native_handle();
   expect_success(launch(kernel, grid[0], grid[1], grid[2], block[0], block[1], block[2], /*shared memory=*/0, stream,
                         parameters, nullptr),
-                 "launching a kernel");
+                 "launching a kernel, or something before it");
 }
 
 }  // namespace prm_score

@@ -42,6 +42,25 @@ Obstacle find_no_gpu() {
   return std::nullopt;
 }
 
+// Compute capability of a GPU, 90 for 9.0; 0 if the driver does not say.
+int capability_of(int index) {
+  constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_..
+  void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  const auto attribute = find_function<int(int*, int, int)>(driver, "cuDeviceGetAttribute");
+  int major = 0, minor = 0;
+  if (attribute == nullptr || attribute(&major, kMajor, index) != 0 || attribute(&minor, kMinor, index) != 0) return 0;
+  return 10 * major + minor;
+}
+
+// bfloat16 in hardware, and libtorch's flash attention, begin with this one.
+Obstacle find_too_old(int index) {
+  constexpr int kOldest = 80;
+  const int capability = capability_of(index);
+  if (capability == 0 || capability >= kOldest) return std::nullopt;
+  return "GPU " + std::to_string(index) + ": expected compute capability 8.0 or newer, found " +
+         std::to_string(capability / 10) + "." + std::to_string(capability % 10);
+}
+
 // Registers CUDA's kernels with libtorch. Never unloaded.
 Obstacle load_cuda_library() {
   // Products chosen by the clock would give other bits from run to run. Caches of all sizes come and go between steps;
@@ -78,6 +97,7 @@ c10::Device cuda_device(int index, const std::string& option) {
     throw Error(option + ": expected cuda:0 to cuda:" + std::to_string(num_devices - 1) +
                 ", got cuda:" + std::to_string(index));
   }
+  if (const auto obstacle = find_too_old(index)) throw Error(option + ": " + *obstacle);
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
@@ -104,7 +124,10 @@ c10::Device parse_device(std::string_view name) {
   return with_torch_errors(option, [&]() -> c10::Device {
     constexpr std::string_view kCudaPrefix = "cuda:";
     if (name == "cpu") return c10::kCPU;
-    if (name == "auto") return enable_cuda() ? c10::Device(c10::kCPU) : c10::Device(c10::kCUDA, 0);
+    if (name == "auto") {
+      const bool has_gpu = !find_no_gpu() && !find_too_old(0) && !load_cuda_library();
+      return has_gpu ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
+    }
     if (name == "cuda") return cuda_device(0, option);
     const bool has_prefix = name.substr(0, kCudaPrefix.size()) == kCudaPrefix;
     const auto index = has_prefix ? parse_index(name.substr(kCudaPrefix.size())) : std::nullopt;

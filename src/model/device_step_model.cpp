@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "device_tensors.h"
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_fused_rms_norm.h>
 #include <ATen/ops/addmm.h>
@@ -17,15 +18,6 @@
 
 namespace prm_score {
 namespace {
-
-int64_t rounded_up(int64_t number, int64_t multiple) { return (number + multiple - 1) / multiple * multiple; }
-
-template <typename T>
-at::Tensor on_device(const std::vector<T>& numbers, at::Device device) {
-  const at::Tensor tensor = at::empty(static_cast<int64_t>(numbers.size()), c10::CppTypeToScalarType<T>::value);
-  std::copy(numbers.begin(), numbers.end(), tensor.mutable_data_ptr<T>());
-  return tensor.to(device);
-}
 
 // out = rows W^T + b
 void apply(const Linear& linear, const at::Tensor& rows, at::Tensor out) {
@@ -170,7 +162,7 @@ class DeviceStepModel::Pass {
   }
 
   at::Tensor normalised(const at::Tensor& hidden, const at::Tensor& addend, const at::Tensor& weight) const {
-    return m_.rows_->add_and_normalise(hidden, addend, weight, config_.rms_norm_eps);
+    return m_.rows_->add_rms_norm(hidden, addend, weight, config_.rms_norm_eps);
   }
 
   // Normalised, where the family does that, and turned. rows [num_rows, num_heads * head_dim], changed in place.
@@ -178,7 +170,7 @@ class DeviceStepModel::Pass {
                   const at::Tensor& sin) const {
     const at::Tensor heads = rows.unflatten(-1, {-1, config_.head_dim});
     if (weight.defined()) heads.copy_(norm(heads.to(at::kFloat).contiguous(), weight, config_.rms_norm_eps));
-    m_.rows_->rotate(heads, cos, sin);
+    m_.rows_->apply_rotary(heads, cos, sin);
   }
 
   // Queries, keys and values of a block, from the output `first_output` on: 0, or query_size() for no queries.
@@ -235,7 +227,7 @@ class DeviceStepModel::Pass {
       return;
     }
     const Attended to_shared = m_.attention_->attend(by_heads(queries), of_trunks.keys, of_trunks.values, plans.shared);
-    m_.rows_->merge(to_own, to_shared, plans.has_none_shared, out);
+    m_.rows_->merge_attention_states(to_own, to_shared, plans.has_none_shared, out);
   }
 
   // From attention to the end of the layer: hidden += o_proj(attended); addend = mlp(norm(hidden)), which the next
@@ -244,7 +236,7 @@ class DeviceStepModel::Pass {
     apply(weights_.o_proj, attended, addend);
     const at::Tensor gate_up = at::empty({hidden.size(0), 2 * config_.intermediate_size}, qkv_.options());
     apply(weights_.gate_up_proj, normalised(hidden, addend, weights_.post_attention_layernorm), gate_up);
-    apply(weights_.down_proj, m_.rows_->gate(gate_up), addend);
+    apply(weights_.down_proj, m_.rows_->silu_and_mul(gate_up), addend);
   }
 
   // --- Places ---
@@ -293,11 +285,14 @@ DeviceStepModel::DeviceStepModel(std::shared_ptr<const LoadedModel> model, int64
     : model_(std::move(model)),
       block_rows_(block_rows),
       attention_(make_varlen_attention(model_->options.device, model_->options.dtype, model_->config.head_dim)),
-      rows_(make_row_operations(model_->options.device, model_->options.dtype, model_->config)),
       rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
-  const c10::InferenceMode no_autograd;
-  norm_ = model_->weights.norm.to(model_->options.device);
-  label_difference_ = model_->weights.label_difference.to(model_->options.device);
+  with_torch_errors("engine", [&] {
+    const c10::InferenceMode no_autograd;
+    const at::Device device = model_->options.device;
+    rows_ = make_row_operations(device, model_->options.dtype, model_->config);
+    norm_ = model_->weights.norm.to(device);
+    label_difference_ = model_->weights.label_difference.to(device);
+  });
 }
 
 DeviceStepModel::~DeviceStepModel() = default;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "device_tensors.h"
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/empty.h>
@@ -18,14 +19,11 @@
 namespace prm_score {
 namespace {
 
-at::Tensor on_device(const std::vector<int32_t>& numbers, at::Device device) {
-  const at::Tensor tensor = at::empty(static_cast<int64_t>(numbers.size()), at::kInt);
-  std::copy(numbers.begin(), numbers.end(), tensor.mutable_data_ptr<int32_t>());
-  return tensor.to(device);
+// [num_rows, num_key_value_heads, head_dim] -> float32 [num_key_value_heads, num_rows, head_dim]. A copy in any case:
+// where rows lie among others, how they are aligned that is, may choose another kernel.
+at::Tensor by_head(const at::Tensor& rows) {
+  return rows.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous().transpose(0, 1);
 }
-
-// [num_rows, num_key_value_heads, head_dim] -> float32 [num_key_value_heads, num_rows, head_dim]
-at::Tensor by_head(const at::Tensor& rows) { return rows.to(at::kFloat).transpose(0, 1); }
 
 }  // namespace
 

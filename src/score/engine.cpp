@@ -78,6 +78,16 @@ void SharedPrefixEngine::fill(Work& work, Step& step, std::vector<Answer>& answe
   }
 }
 
+// Documents that are planned further than they are computed are of no use after a failure.
+std::vector<float> SharedPrefixEngine::run_or_clear(const Step& step) {
+  try {
+    return model_->run(step);
+  } catch (...) {
+    clear();
+    throw;
+  }
+}
+
 std::vector<JudgedPlan> SharedPrefixEngine::run_step() {
   Step step;
   std::vector<Answer> answers;
@@ -86,7 +96,7 @@ std::vector<JudgedPlan> SharedPrefixEngine::run_step() {
     if (!work.is_planned_out()) break;
   }
   if (!step.input_ids.empty()) {
-    const std::vector<float> log_odds = model_->run(step);
+    const std::vector<float> log_odds = run_or_clear(step);
     assert(log_odds.size() == answers.size());
     for (size_t i = 0; i < answers.size(); ++i) {
       answers[i].work->result.log_odds[answers[i].chunk] = log_odds[i];
@@ -112,7 +122,12 @@ void OracleEngine::add(int64_t ticket, ScorePlan plan, int64_t num_chunks) {
 }
 
 std::vector<JudgedPlan> OracleEngine::run_step() {
-  if (!work_.empty() && !work_.front().is_done()) run_next_prompt(work_.front());
+  try {
+    if (!work_.empty() && !work_.front().is_done()) run_next_prompt(work_.front());
+  } catch (...) {
+    clear();
+    throw;
+  }
   std::vector<JudgedPlan> judged;
   while (!work_.empty() && work_.front().is_done()) {
     judged.push_back(std::move(work_.front().result));

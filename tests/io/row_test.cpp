@@ -27,7 +27,11 @@ TEST(FormatRow, HasTheDocumentedFieldsInOrder) {
   EXPECT_EQ(format_row(line(1), reward_of({0.5F, -2.0F}, -0.75)),
             "{\"line\":1,\"reward\":-0.75,\"num_tokens\":70,\"num_chunks\":2,\"log_odds\":[0.5,-2]}\n");
 
-  RowOrigin origin{.file = "a\"b.jsonl", .line = 3, .id_json = "12345678901234567890123", .input_json = "{\"k\": 1.0}"};
+  RowOrigin origin{.file = "a\"b.jsonl",
+                   .line = 3,
+                   .id_json = "12345678901234567890123",
+                   .input_json = "{\"k\": 1.0}",
+                   .input_sha256 = {}};
   auto reward = reward_of({std::nullopt, 0.25F}, 0.25);
   reward.spans = {{0, 64, 0, 301, 0, 303}, {64, 70, 300, 320, 302, 330}};
   reward.warnings = {.special_tokens = true, .template_markers = true, .context_cut = true};

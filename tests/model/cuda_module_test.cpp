@@ -22,13 +22,30 @@ void* nvrtc() {
 
 TEST(CudaModuleTest, TheKernelsCompileForEveryArchitectureThatTheyAreFor) {
   SKIP_WITHOUT_NVRTC();
-  for (const char* architecture : {"sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"}) {
+  for (const int capability : supported_capabilities(nvrtc())) {
+    if (capability < 80) continue;
+    const std::string architecture = architecture_for(capability, supported_capabilities(nvrtc()));
+    EXPECT_EQ(architecture, "sm_" + std::to_string(capability));
     const std::string code = compile_cuda(nvrtc(), row_operations_source(), architecture);
     EXPECT_EQ(code.substr(0, 4), "\177ELF") << architecture;
-    for (const char* name : {"add_and_normalise", "rotate", "gate", "merge"}) {
+    for (const char* name : {"add_rms_norm", "apply_rotary", "silu_and_mul", "merge_attention_states"}) {
       EXPECT_NE(code.find(name), std::string::npos) << architecture << " " << name;
     }
   }
+}
+
+TEST(CudaModuleTest, NewerGpusGetCodeThatTheyCanRun) {
+  const std::vector<int> supported = {75, 80, 86, 89, 90};
+  EXPECT_EQ(architecture_for(90, supported), "sm_90");
+  EXPECT_EQ(architecture_for(87, supported), "sm_86");  // the same generation
+  EXPECT_EQ(architecture_for(100, supported), "compute_90");
+  EXPECT_EQ(architecture_for(121, supported), "compute_90");
+}
+
+TEST(CudaModuleTest, CodeForTheDriverIsText) {
+  SKIP_WITHOUT_NVRTC();
+  const std::string code = compile_cuda(nvrtc(), row_operations_source(), "compute_80");
+  EXPECT_NE(code.find(".target sm_80"), std::string::npos) << code.substr(0, 300);
 }
 
 TEST(CudaModuleTest, AMistakeInTheSourceIsNamed) {

@@ -13,6 +13,7 @@
 #include "judge_plans.h"
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
@@ -76,25 +77,36 @@ TEST(GpuTest, FlashAttentionDoesWhatPlainProductsDo) {
   }
 }
 
-// What the promise of same bits stands on: blocks of the engine's two shapes, at the sizes of real models.
+// What the promise of same bits stands on: blocks of the engine's two shapes, at the sizes of real models, with and
+// without bias, from and to contiguous rows and parts of wider ones, as the engine has them.
 TEST(GpuTest, ARowsProductIsTheSameAtEveryPlaceOfItsBlock) {
   SKIP_WITHOUT_GPU();
   at::manual_seed(5);
   constexpr std::pair<int64_t, int64_t> kProducts[] = {
-      // inputs, outputs: 0.5B, 7B, the shipped judge, odd sizes
-      {896, 1152},   {896, 896}, {896, 9728}, {4864, 896}, {3584, 4608}, {3584, 3584}, {3584, 37888},
-      {18944, 3584}, {256, 512}, {256, 1408}, {704, 256},  {112, 346},   {173, 112}};
+      // inputs, outputs: 0.5B, 7B, the shipped judge, odd sizes; the last layer's keys and values
+      {896, 1152},   {896, 896},   {896, 9728}, {4864, 896}, {896, 256}, {3584, 4608}, {3584, 3584}, {3584, 37888},
+      {18944, 3584}, {3584, 1024}, {256, 512},  {256, 1408}, {704, 256}, {256, 128},   {112, 346},   {173, 112}};
   for (const auto& [num_inputs, num_outputs] : kProducts) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       const at::TensorOptions options = at::TensorOptions(at::kCUDA).dtype(dtype);
-      const at::Tensor weight = at::randn({num_outputs, num_inputs}, options);
+      const at::Tensor weight = at::randn({num_outputs, num_inputs}, options), bias = at::randn({num_outputs}, options);
       for (const int64_t num_rows : {DeviceStepModel::kBlockRows, DeviceStepModel::kAnswerBlockRows}) {
-        const at::Tensor rows = at::randn({num_rows, num_inputs}, options);
-        const at::Tensor plain = at::mm(rows, weight.t());
-        for (const int64_t shift : {1, 64, 129}) {
-          const at::Tensor moved = at::mm(rows.roll({shift}, {0}).contiguous(), weight.t());
-          EXPECT_TRUE(at::equal(plain.roll({shift}, {0}), moved))
-              << num_inputs << " -> " << num_outputs << ", " << num_rows << " rows, " << dtype_name(dtype);
+        for (const int kind : {0, 1, 2, 3}) {
+          const bool has_bias = kind % 2 == 1;
+          const int64_t more = kind < 2 ? 0 : 64;  // columns beside
+          const at::Tensor wide = at::randn({num_rows, num_inputs + more}, options);
+          const auto product = [&, n = num_inputs, m = num_outputs](const at::Tensor& rows) {
+            at::Tensor out = at::empty({num_rows, m + more}, options).narrow(1, more, m);
+            const at::Tensor in = rows.narrow(1, 0, n);
+            return has_bias ? at::addmm_out(out, bias, in, weight.t()) : at::mm_out(out, in, weight.t());
+          };
+          const at::Tensor plain = product(wide);
+          for (const int64_t shift : {1, 64, 129}) {
+            const at::Tensor moved = product(wide.roll({shift}, {0}).contiguous());
+            EXPECT_TRUE(at::equal(plain.roll({shift}, {0}), moved))
+                << num_inputs << " -> " << num_outputs << ", " << num_rows << " rows, " << dtype_name(dtype)
+                << ", kind " << kind;
+          }
         }
       }
     }
@@ -121,46 +133,43 @@ TEST(GpuTest, OwnRowKernelsDoWhatLibtorchsDo) {
   at::manual_seed(6);
   const CudaRowOperations fused(at::Device(at::kCUDA, 0));
   const LibtorchRowOperations plain(at::kBFloat16);
-  const at::TensorOptions floats(at::kCUDA), halves = floats.dtype(at::kBFloat16);
+  const at::TensorOptions floats(at::kCUDA), bfloats = floats.dtype(at::kBFloat16);
   const auto near = [](const at::Tensor& found, const at::Tensor& expected) {
     return found.scalar_type() == at::kBFloat16 && found.sizes() == expected.sizes() &&
            at::allclose(found.to(at::kFloat), expected.to(at::kFloat), 2e-2, 2e-2);
   };
   for (const int64_t size : {64, 896, 3584, 8192, 12288}) {
-    const at::Tensor hidden = at::randn({77, size}, floats), addend = at::randn({77, size}, halves);
+    const at::Tensor hidden = at::randn({77, size}, floats), addend = at::randn({77, size}, bfloats);
     const at::Tensor weight = at::randn({size}, floats), same = hidden.clone();
-    EXPECT_TRUE(
-        near(fused.add_and_normalise(hidden, {}, weight, 1e-6), plain.add_and_normalise(same, {}, weight, 1e-6)))
-        << size;
+    EXPECT_TRUE(near(fused.add_rms_norm(hidden, {}, weight, 1e-6), plain.add_rms_norm(same, {}, weight, 1e-6))) << size;
     EXPECT_TRUE(at::equal(hidden, same)) << size;
-    EXPECT_TRUE(near(fused.add_and_normalise(hidden, addend, weight, 1e-6),
-                     plain.add_and_normalise(same, addend, weight, 1e-6)))
+    EXPECT_TRUE(near(fused.add_rms_norm(hidden, addend, weight, 1e-6), plain.add_rms_norm(same, addend, weight, 1e-6)))
         << size;
     EXPECT_TRUE(at::equal(hidden, same)) << size;
 
-    const at::Tensor gate_up = at::randn({77, 2 * size}, halves) * 3, same_gate_up = gate_up.clone();
-    EXPECT_TRUE(near(fused.gate(gate_up), plain.gate(same_gate_up))) << size;
+    const at::Tensor gate_up = at::randn({77, 2 * size}, bfloats) * 3, same_gate_up = gate_up.clone();
+    EXPECT_TRUE(near(fused.silu_and_mul(gate_up), plain.silu_and_mul(same_gate_up))) << size;
   }
   for (const auto& [num_heads, head_dim] : {std::pair<int64_t, int64_t>{32, 128}, {16, 64}, {3, 16}, {1, 256}}) {
     // Part of wider rows, as queries and keys are.
-    const at::Tensor rows = at::randn({77, (num_heads + 2) * head_dim}, halves), same = rows.clone();
+    const at::Tensor rows = at::randn({77, (num_heads + 2) * head_dim}, bfloats), same = rows.clone();
     const at::Tensor angles = at::randn({77, 1, head_dim / 2}, floats), cos = angles.cos(), sin = angles.sin();
     const auto heads = [&, n = num_heads, d = head_dim](const at::Tensor& of) {
       return of.narrow(1, 0, n * d).unflatten(1, {n, d});
     };
-    fused.rotate(heads(rows), cos, sin);
-    plain.rotate(heads(same), cos, sin);
+    fused.apply_rotary(heads(rows), cos, sin);
+    plain.apply_rotary(heads(same), cos, sin);
     EXPECT_TRUE(near(rows, same)) << num_heads << " x " << head_dim;
 
     const auto attended = [&, n = num_heads, d = head_dim] {
-      return Attended{.rows = at::randn({77, n, d}, halves), .log_sum_exp = at::randn({n, 77}, floats) * 5};
+      return Attended{.rows = at::randn({77, n, d}, bfloats), .log_sum_exp = at::randn({n, 77}, floats) * 5};
     };
     const Attended own = attended(), shared = attended();
     shared.log_sum_exp.narrow(1, 0, 20).fill_(std::numeric_limits<float>::infinity());
     const at::Tensor has_none = shared.log_sum_exp[0].isinf();
-    const at::Tensor found = at::empty({77, num_heads * head_dim}, halves), expected = at::empty_like(found);
-    fused.merge(own, shared, has_none, found);
-    plain.merge(own, shared, has_none, expected);
+    const at::Tensor found = at::empty({77, num_heads * head_dim}, bfloats), expected = at::empty_like(found);
+    fused.merge_attention_states(own, shared, has_none, found);
+    plain.merge_attention_states(own, shared, has_none, expected);
     EXPECT_TRUE(near(found, expected)) << num_heads << " x " << head_dim;
   }
 }
@@ -224,7 +233,9 @@ void expect_same_bits(const std::shared_ptr<const LoadedModel>& model, int num_c
   std::mt19937 random(12);
   std::vector<ScorePlan> plans;
   for (int copy = 0; copy < num_copies; ++copy) {
-    for (ScorePlan& plan : self_check_plans(512, 4096)) plans.push_back(std::move(plan));
+    for (ScorePlan& plan : self_check_plans(model->config.vocab_size, model->config.max_positions())) {
+      plans.push_back(std::move(plan));
+    }
   }
   std::vector<size_t> order(plans.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -258,9 +269,32 @@ TEST(GpuTest, SameBitsInAnyOrderAndStepAtTheWidthOf7BillionParameters) {
   expect_same_bits(wide_model(3584, 18944, 28, 4), 12, 8);
 }
 
-TEST(GpuTest, SameBitsInAnyOrderAndStepInFloat32) {
+// What the row kernels and flash attention are not for, and heads that are normalised.
+TEST(GpuTest, SameBitsInAnyOrderAndStepOfOtherKinds) {
   SKIP_WITHOUT_GPU();
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    expect_same_bits(judge_on_gpu("golden/checkpoints/qwen2-odd-sizes", dtype), 1, 3);
+    expect_same_bits(judge_on_gpu("golden/checkpoints/qwen3", dtype), 1, 3);
+  }
   expect_same_bits(judge_on_gpu("tiny-judge", at::kFloat), 1, 3);
+}
+
+// Of two GPUs in one process each does its own work.
+TEST(GpuTest, TheSecondGpuGivesWhatTheFirstDoes) {
+  SKIP_WITHOUT_GPU();
+  if (at::detail::getCUDAHooks().getNumGPUs() < 2) GTEST_SKIP() << "one GPU";
+  const auto path = std::filesystem::path(PRM_SCORE_DATA_DIR) / "tiny-judge";
+  const auto on = [&](int index) {
+    return load_model(path, {.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index)),
+                             .dtype = at::kBFloat16,
+                             .label_a_id = 32,
+                             .label_b_id = 33});
+  };
+  const auto first = on(0), second = on(1);
+  const auto plans = self_check_plans(first->config.vocab_size, first->config.max_positions());
+  SharedPrefixEngine first_engine(std::make_unique<DeviceStepModel>(first), 5000);
+  SharedPrefixEngine second_engine(std::make_unique<DeviceStepModel>(second), 5000);
+  EXPECT_EQ(judge_plans(first_engine, plans), judge_plans(second_engine, plans));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,11 +25,12 @@ struct Layer {
   int64_t num_inputs, num_outputs;
   at::ScalarType dtype;
   bool native_bfloat16 = has_bfloat16_products();
+  bool has_bias = true;
 };
 
 Linear random_linear(const Layer& layer) {
   return {.weight = at::randn({layer.num_outputs, layer.num_inputs}).to(layer.dtype),
-          .bias = at::randn({layer.num_outputs}).to(layer.dtype)};
+          .bias = layer.has_bias ? at::randn({layer.num_outputs}).to(layer.dtype) : at::Tensor()};
 }
 
 // As the step model does it: each on one thread.
@@ -62,8 +64,8 @@ TEST_P(PackedLinearTest, IsTheProductPlusBias) {
   const at::Tensor found = apply(packed(linear, layer.native_bfloat16), rows);
   ASSERT_EQ(found.scalar_type(), layer.dtype);
   ASSERT_TRUE(found.is_contiguous());
-  const at::Tensor expected =
-      at::linear(rows.to(at::kDouble), linear.weight.to(at::kDouble), linear.bias.to(at::kDouble));
+  const auto bias = layer.has_bias ? std::optional(linear.bias.to(at::kDouble)) : std::nullopt;
+  const at::Tensor expected = at::linear(rows.to(at::kDouble), linear.weight.to(at::kDouble), bias);
   const double error = (found.to(at::kDouble) - expected).abs().max().item().toDouble();
   const double largest = expected.abs().max().item().toDouble();
   // Half a unit in the last of bfloat16's eight places.
@@ -105,9 +107,9 @@ TEST_P(PackedLinearTest, ARowIsTheSameOnEveryThread) {
 }
 
 std::string name_of(const ::testing::TestParamInfo<Layer>& info) {
-  const auto& [num_inputs, num_outputs, dtype, native_bfloat16] = info.param;
+  const auto& [num_inputs, num_outputs, dtype, native_bfloat16, has_bias] = info.param;
   const std::string kind = dtype == at::kFloat ? "float32" : native_bfloat16 ? "bfloat16" : "bfloat16_in_float32";
-  return kind + "_" + std::to_string(num_inputs) + "_" + std::to_string(num_outputs);
+  return kind + "_" + std::to_string(num_inputs) + "_" + std::to_string(num_outputs) + (has_bias ? "" : "_unbiased");
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -117,8 +119,12 @@ INSTANTIATE_TEST_SUITE_P(
                       Layer{256, 1408, at::kFloat}, Layer{704, 256, at::kFloat}, Layer{3584, 512, at::kFloat},
                       Layer{1, 1, at::kFloat}, Layer{896, 1152, at::kBFloat16}, Layer{4864, 896, at::kBFloat16},
                       Layer{173, 112, at::kBFloat16}, Layer{112, 346, at::kBFloat16}, Layer{256, 1408, at::kBFloat16},
-                      Layer{896, 1024, at::kBFloat16, false}, Layer{173, 96, at::kBFloat16, false}),
-    [](const auto& info) { return name_of(info); });
+                      Layer{896, 1024, at::kBFloat16, false}, Layer{173, 96, at::kBFloat16, false},
+                      Layer{256, 256, at::kFloat, true, false}, Layer{704, 256, at::kFloat, true, false},
+                      Layer{173, 112, at::kFloat, true, false},
+                      Layer{704, 256, at::kBFloat16, has_bfloat16_products(), false},
+                      Layer{173, 112, at::kBFloat16, false, false}),
+    name_of);
 
 }  // namespace
 }  // namespace prm_score

@@ -4,6 +4,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
@@ -82,6 +83,38 @@ TEST(VarlenPlanTest, IsWhatFlashAttentionAsksFor) {
   EXPECT_EQ(numbers(plan.query_begins), (std::vector<int32_t>{0, 3, 4, 9, 11}));
   EXPECT_EQ(numbers(plan.first_keys), (std::vector<int32_t>{4, 4, 0, 4, 4}));
   EXPECT_EQ(numbers(plan.num_keys), (std::vector<int32_t>{9, 2, 20, 9}));
+}
+
+// Where its rows lie among others may change how they are aligned, and with it the kernel that a library chooses.
+TEST(SpanwiseAttentionTest, ASpanHasTheSameBitsWhereverItLies) {
+  at::manual_seed(5);
+  for (const int64_t head_dim : {2, 6, 8, 10, 16}) {
+    constexpr int64_t kAllHeads = 3;
+    for (const int64_t num_queries : {1, 2, 5}) {
+      const at::Tensor own = at::randn({20, 3 * kAllHeads * head_dim});
+      at::Tensor first_rows, first_log;
+      for (int64_t offset = 0; offset < 16; ++offset) {
+        const at::Tensor all = at::randn({40, 3 * kAllHeads * head_dim});
+        all.narrow(0, offset, 20).copy_(own);
+        const auto part = [&](int64_t number) {
+          return all.narrow(1, number * kAllHeads * head_dim, kAllHeads * head_dim).unflatten(1, {kAllHeads, head_dim});
+        };
+        std::vector<KeySpan> spans;
+        if (offset > 0) spans.push_back({0, offset, 0, 3});
+        spans.push_back({offset, offset + num_queries, offset, 20});
+        const Attended attended =
+            SpanwiseAttention().attend(part(0).narrow(0, 0, offset + num_queries), part(1), part(2),
+                                       make_varlen_plan(spans, /*is_causal=*/false, at::kCPU));
+        const at::Tensor rows = attended.rows.narrow(0, offset, num_queries);
+        const at::Tensor log = attended.log_sum_exp.narrow(1, offset, num_queries);
+        if (offset == 0) {
+          first_rows = rows;
+          first_log = log;
+        }
+        EXPECT_TRUE(at::equal(rows, first_rows) && at::equal(log, first_log)) << head_dim << " " << offset;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -5,25 +5,33 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <c10/core/Device.h>
 
 namespace prm_score {
 
-// Machine code of `source` for an architecture such as `sm_90`. `nvrtc`: handle of a loaded library that has NVRTC's
-// functions. Throws Error with the compiler's first message.
+// For `nvrtc`: handle of a loaded library that has NVRTC's functions.
+
+// Compute capabilities that it compiles for, in rising order: 80, 90, .. Throws Error.
+[[nodiscard]] std::vector<int> supported_capabilities(void* nvrtc);
+
+// What to compile for on a GPU of this compute capability: `sm_90`, its machine code; that of an earlier one of the
+// same generation; or `compute_90`, code that the driver translates, for a GPU newer than the compiler.
+[[nodiscard]] std::string architecture_for(int capability, const std::vector<int>& supported);
+
+// Code of `source` for such an architecture. Throws Error with the compiler's first message.
 [[nodiscard]] std::string compile_cuda(void* nvrtc, const std::string& source, const std::string& architecture);
 
+// Stays loaded as long as the process runs: at its end, or after a fault, there may be no driver left to ask.
 class CudaModule {
  public:
   using Kernel = void*;
   using Size = std::array<unsigned, 3>;
 
-  // Compiles for the device and loads. CUDA is in use there (see parse_device). Throws Error.
+  // Compiles for the device and loads. CUDA is in use there (see parse_device). Throws Error, and OutOfMemory as all
+  // members do.
   CudaModule(const std::string& source, c10::Device device);
-  ~CudaModule();
-  CudaModule(const CudaModule&) = delete;
-  CudaModule& operator=(const CudaModule&) = delete;
 
   // A function of the source, declared extern "C". Throws Error.
   [[nodiscard]] Kernel kernel(const char* name) const;

@@ -13,8 +13,8 @@ namespace prm_score {
 // CUDA C++, for NVRTC: src/model/row_operations.cu.
 [[nodiscard]] const std::string& row_operations_source();
 
-// In bfloat16. Rounds once where LibtorchRowOperations rounds after each step, so that its numbers differ in the last
-// place.
+// In bfloat16. silu_and_mul rounds once where LibtorchRowOperations rounds twice, and sums are added up in another
+// order: numbers differ in the last place.
 class CudaRowOperations final : public RowOperations {
  public:
   // Sizes that can be read 16 bytes at a time.
@@ -23,15 +23,16 @@ class CudaRowOperations final : public RowOperations {
   // Throws Error if the kernels cannot be compiled.
   explicit CudaRowOperations(at::Device device);
 
-  [[nodiscard]] at::Tensor add_and_normalise(at::Tensor hidden, const at::Tensor& addend, const at::Tensor& weight,
-                                             double eps) const override;
-  void rotate(at::Tensor heads, const at::Tensor& cos, const at::Tensor& sin) const override;
-  [[nodiscard]] at::Tensor gate(at::Tensor gate_up) const override;
-  void merge(const Attended& own, const Attended& shared, const at::Tensor& has_none, at::Tensor out) const override;
+  [[nodiscard]] at::Tensor add_rms_norm(at::Tensor hidden, const at::Tensor& addend, const at::Tensor& weight,
+                                        double eps) const override;
+  void apply_rotary(at::Tensor heads, const at::Tensor& cos, const at::Tensor& sin) const override;
+  [[nodiscard]] at::Tensor silu_and_mul(at::Tensor gate_up) const override;
+  void merge_attention_states(const Attended& own, const Attended& shared, const at::Tensor& has_none,
+                              at::Tensor out) const override;
 
  private:
   CudaModule module_;
-  CudaModule::Kernel add_and_normalise_, rotate_, gate_, merge_;
+  CudaModule::Kernel add_rms_norm_, apply_rotary_, silu_and_mul_, merge_attention_states_;
 };
 
 // CudaRowOperations where they suit.

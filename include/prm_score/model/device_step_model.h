@@ -1,4 +1,5 @@
-// device_step_model.h - runs steps through libtorch's kernels, on whatever device the weights are: the way for GPUs.
+// device_step_model.h - runs steps on whatever device the weights are, through libtorch's kernels and on GPUs a few of
+// our own.
 //
 // Same bits whatever else is in a step: matrix products and norms see blocks of one shape, the last one padded;
 // attention runs per tile of a trunk and per branch; all the rest is element by element. That blocks of one shape give

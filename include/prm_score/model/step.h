@@ -58,6 +58,8 @@ class StepModel {
  public:
   virtual ~StepModel() = default;
 
+  // Ids are within the vocabulary: nobody looks after that any more.
+  //
   // logit(A) - logit(B) of each branch in order, in nats; not finite if that is how the numbers come out. Throws
   // OutOfMemory if memory runs out; the same step, or parts of it, may then be run again. Not thread-safe.
   [[nodiscard]] virtual std::vector<float> run(const Step& step) = 0;

@@ -42,7 +42,7 @@ struct WeightOptions {
   at::ScalarType dtype = at::kFloat;  // float32 or bfloat16
   int64_t label_a_id = 0;             // ids of the two labels, different ones
   int64_t label_b_id = 0;
-  // Memory that converted layers may take on the CPU, bytes; what is there if not given.
+  // Memory that converted layers may take, bytes. Not given: on the CPU what is there, on a GPU whatever they need.
   std::optional<int64_t> layer_memory = std::nullopt;
   bool keep_layers = true;  // false: for an engine that keeps them in a form of its own
 };

@@ -32,7 +32,8 @@ class Engine {
   [[nodiscard]] virtual int64_t num_rows_waiting() const = 0;
 
   // Does a bounded amount of work; the documents that it completed, in the order in which they were added. Without work
-  // nothing happens, and a document without prompts is completed by the next call. Throws Error if memory runs out.
+  // nothing happens, and a document without prompts is completed by the next call. Throws Error if memory runs out,
+  // and has then forgotten all documents, as clear() does.
   [[nodiscard]] virtual std::vector<JudgedPlan> run_step() = 0;
 
   // Gives up every document that is not completed.
@@ -69,6 +70,7 @@ class SharedPrefixEngine final : public Engine {
     int64_t chunk;
   };
 
+  [[nodiscard]] std::vector<float> run_or_clear(const Step& step);
   [[nodiscard]] bool make_cache(Work& work, const Step& step) const;
   void fill(Work& work, Step& step, std::vector<Answer>& answers);
   [[nodiscard]] bool append(const std::vector<TokenId>& ids, int64_t begin, int64_t end, Segment segment,

@@ -16,7 +16,7 @@ struct RowOrigin {
   int64_t num_lines = 0;          // physical lines over all files up to this one, it and blank ones included
   std::string id_json;            // JSON text of the id field; empty if the input has none
   std::string input_json;         // JSON object of the kept fields; empty if none are to be kept
-  std::string input_sha256 = {};  // of the input up to this line, see io/line_reader.h; empty unless asked for
+  std::string input_sha256;  // of the input up to this line, see io/line_reader.h; empty unless asked for
 };
 
 // One input line that can be scored. Both texts are valid UTF-8.

@@ -365,7 +365,7 @@ NCU = """==PROF== Connected
 "ID","Process ID","Kernel Name","Grid Size","Metric Name","Metric Unit","Metric Value"
 "1","7","nvjet_sm90_tst_320x128_64x3_1x2_h_bz_coopB_TNT","(2, 66, 1)","gpu__time_duration.sum","us","6,000"
 "2","7","void pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<128, 128, 64, 4>>(Params)","(1)","t","ms","1.5"
-"3","7","add_and_normalise","(4096, 1, 1)","gpu__time_duration.sum","ns","500000"
+"3","7","add_rms_norm","(4096, 1, 1)","gpu__time_duration.sum","ns","500000"
 "4","7","nvjet_other","(2, 66, 1)","gpu__time_duration.sum","us","2000"
 """
 
@@ -374,7 +374,7 @@ def test_kernels_of_a_gpu_are_added_up_by_what_they_do() -> None:
     assert profile.parse_kernels(NCU) == [
         {"share": 0.8, "library": "cuBLAS", "symbol": "matrix products"},
         {"share": 0.15, "library": "libtorch", "symbol": "pytorch_flash::flash_fwd_kernel"},
-        {"share": 0.05, "library": "prm-score", "symbol": "add_and_normalise"},
+        {"share": 0.05, "library": "prm-score", "symbol": "add_rms_norm"},
     ]
     assert profile.parse_kernels("==ERROR== no driver\n") == []
 
