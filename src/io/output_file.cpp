@@ -185,8 +185,11 @@ class OutputFile::Impl {
   }
 
   int complete() {
-    if (is_there(partial())) rename_file(partial(), path_);
-    file_.reset();
+    if (file_.is_open()) {
+      if (ftruncate(file_.get(), answered_.num_bytes) != 0) throw file_error(partial(), "cannot be written", errno);
+      rename_file(partial(), path_);
+      file_.reset();
+    }
     return *state_.exit_code;
   }
 
@@ -228,19 +231,21 @@ class OutputFile::Impl {
     warning_ = differences(there.recorded, now.recorded);
     state_.exit_code = there.exit_code;
     surely_there_ = answered_ = there.progress;
-    const std::string& rows = has_output ? path_ : partial();
-    expect_size(rows);
-    if (has_partial) open_earlier_rows();
+    if (has_output) {
+      expect_size(path_, /*may_be_longer=*/false);
+    } else {
+      expect_size(partial(), /*may_be_longer=*/true);
+      open_earlier_rows();
+    }
   }
 
-  void expect_size(const std::string& rows) const {
+  void expect_size(const std::string& rows, bool may_be_longer) const {
     std::error_code error;
     const auto num_bytes = fs::file_size(rows, error);
     if (error) throw Error(rows + ": cannot be read: " + error.message());
     const auto expected = static_cast<uint64_t>(surely_there_.num_bytes);
-    const bool is_right = is_complete() ? num_bytes == expected : num_bytes >= expected;
-    if (is_right) return;
-    throw Error(rows + ": expected " + (is_complete() ? "" : "at least ") + std::to_string(expected) +
+    if (may_be_longer ? num_bytes >= expected : num_bytes == expected) return;
+    throw Error(rows + ": expected " + (may_be_longer ? "at least " : "") + std::to_string(expected) +
                 " bytes, as its state says, found " + std::to_string(num_bytes));
   }
 

@@ -2,6 +2,7 @@
 rename, ..). After each kill the rows that were whole are still there; in the end the file is that of a run that nobody
 disturbed, byte for byte."""
 
+import contextlib
 import random
 import shutil
 import subprocess
@@ -31,9 +32,11 @@ class Feeder(threading.Thread):
                 self._stdin.write(b"".join(self._lines[begin : begin + 12]))
                 self._stdin.flush()
                 time.sleep(self._pause)
-            self._stdin.close()
-        except (BrokenPipeError, ValueError):
+        except BrokenPipeError:
             pass
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                self._stdin.close()
 
 
 class KillsTest(program.ProgramTest):
@@ -64,8 +67,8 @@ class KillsTest(program.ProgramTest):
         process = subprocess.Popen(self.command(self.docs), stderr=subprocess.PIPE, env=environment())
         time.sleep(self.random.uniform(0.1, 1.2))
         process.kill()
-        process.communicate()
-        return "clock", process.returncode
+        _, said = process.communicate()
+        return "clock", process.returncode, said
 
     def kill_while_input_pauses(self):
         process = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
@@ -73,10 +76,11 @@ class KillsTest(program.ProgramTest):
         feeder.start()
         time.sleep(self.random.uniform(2, 6))
         process.kill()
+        said = process.stderr.read()
         process.wait()
         feeder.join()
         process.stderr.close()
-        return "paused input", process.returncode
+        return "paused input", process.returncode, said
 
     def kill_before_call(self):
         call = self.random.choice(CALLS)
@@ -84,7 +88,7 @@ class KillsTest(program.ProgramTest):
         inject = f"inject={call}:signal=KILL:when={number}"
         command = [STRACE, "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
         done = subprocess.run([*command, *self.command(self.docs)], stderr=subprocess.PIPE, env=environment())
-        return call, done.returncode
+        return call, done.returncode, done.stderr
 
     def kill_once(self):
         if self.random.random() < 0.1:
@@ -97,10 +101,10 @@ class KillsTest(program.ProgramTest):
         while num_kills < NUM_KILLS:
             for _ in range(self.random.randint(1, 5)):
                 before = self.whole_rows()
-                how, returncode = self.kill_once()
+                how, returncode, said = self.kill_once()
                 self.assertGreaterEqual(self.whole_rows(), before, how)
                 was_killed = returncode in (-9, 137)
-                self.assertTrue(was_killed or returncode == 3, (how, returncode))
+                self.assertTrue(was_killed or returncode == 3, (how, returncode, said))
                 num_kills += was_killed
                 self.kills[how] += was_killed
                 if self.partial.exists() and self.random.random() < 0.3:

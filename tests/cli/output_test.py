@@ -202,11 +202,18 @@ class OutputTest(program.ProgramTest):
     def test_a_run_killed_before_renaming_is_only_renamed(self):
         self.score()
         whole = self.out.read_bytes()
-        self.out.rename(self.partial)
         self.docs.write_bytes(b"other")
-        self.assertEqual(self.score("--resume").returncode, 3)
-        self.assertEqual(self.out.read_bytes(), whole)
-        self.assertFalse(self.partial.exists())
+        for torn in (b"", b'{"line":'):
+            self.out.rename(self.partial)
+            self.partial.write_bytes(whole + torn)
+            self.assertEqual(self.score("--resume").returncode, 3)
+            self.assertEqual(self.out.read_bytes(), whole)
+            self.assertFalse(self.partial.exists())
+
+    def test_a_complete_output_that_has_been_changed_is_refused(self):
+        self.score()
+        self.out.write_bytes(self.out.read_bytes() + b"{}\n")
+        self.assert_stopped(self.score("--resume"), str(self.out), "bytes, as its state says")
 
     def test_resume_from_a_pipe(self):
         whole, _ = self.half_done()

@@ -195,5 +195,62 @@ TEST_F(LineReaderTest, AStopEndsAWaitAndDropsTheUnfinishedLine) {
   for (const int fd : {writer, stop[0], stop[1]}) close(fd);
 }
 
+// "one\ntwo" by gzip and by zstd.
+constexpr std::string_view kGzip(
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xcb\xcf\x4b\xe5\x2a\x29\xcf\x07\x00\x75\xc6\x88\x02\x07\x00\x00\x00", 27);
+constexpr std::string_view kZstd("\x28\xb5\x2f\xfd\x04\x58\x39\x00\x00\x6f\x6e\x65\x0a\x74\x77\x6f\x95\x55\xa3\x19",
+                                 20);
+
+TEST_F(LineReaderTest, CompressedFilesAreReadByWhatTheyAre) {
+  const auto plain = write_file("plain.gz", "one\ntwo\n");
+  const auto gzip = write_file("gzip.jsonl", kGzip), zstd = write_file("zstd", kZstd);
+  EXPECT_EQ(read_all({.files = {gzip, plain, zstd}}),
+            (std::vector<std::string>{"1:one", "2:two", "1:one", "2:two", "1:one", "2:two"}));
+}
+
+TEST_F(LineReaderTest, ACompressedFileThatIsCutOffGivesItsLinesAndThenAnError) {
+  const auto name = write_file("cut", kGzip.substr(0, 22));
+  LineReader reader({.files = {name}});
+  ASSERT_EQ(reader.next()->bytes, "one");
+  try {
+    static_cast<void>(reader.next());
+    FAIL() << "expected an Error";
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              name + ": cannot be read: gzip: expected more bytes, found the end of the file");
+  }
+}
+
+TEST_F(LineReaderTest, DamagedAndUnreadableFormatsNameTheFile) {
+  std::string damaged(kGzip);
+  damaged[12] ^= 0x55;
+  const auto name = write_file("damaged", damaged);
+  EXPECT_TRUE(error_of({.files = {name}}).starts_with(name + ": cannot be read: gzip: "))
+      << error_of({.files = {name}});
+  const auto xz = write_file("docs.xz", std::string_view("\xfd\x37\x7a\x58\x5a\x00\x00\x04", 8));
+  EXPECT_EQ(error_of({.files = {xz}}), xz + ": expected JSON lines, plain or compressed by gzip or zstd, found xz");
+}
+
+TEST_F(LineReaderTest, ABeginningLikeThatOfACompressedFileIsNotWaitedFor) {
+  EXPECT_EQ(read_all({.files = {write_file("short", "(")}}), (std::vector<std::string>{"1:("}));
+  EXPECT_EQ(read_all({.files = {write_file("text", "\x1f text\n")}}), (std::vector<std::string>{"1:\x1f text"}));
+}
+
+// What sha256sum says of the lines so far, each with one LF.
+TEST_F(LineReaderTest, GivesTheHashOfAllLinesSoFar) {
+  const auto first = write_file("first", "a\r\n\nlast"), second = write_file("second",
+                                                                             "\xEF\xBB\xBF"
+                                                                             "b\n");
+  LineReader reader({.files = {first, second}, .max_line_bytes = 3, .hash = true});
+  for (const char* so_far : {"a\r\n", "a\r\n\n", "a\r\n\nlast\n",
+                             "a\r\n\nlast\n\xEF\xBB\xBF"
+                             "b\n"}) {
+    EXPECT_EQ(reader.next()->input_sha256, sha256_hex(so_far));  // of the line that is too long, too
+  }
+  EXPECT_FALSE(reader.next());
+  LineReader without({.files = {first}});
+  EXPECT_EQ(without.next()->input_sha256, "");
+}
+
 }  // namespace
 }  // namespace prm_score
