@@ -24,7 +24,7 @@ JsonlReaderOptions reader_options(const Options& options, const StopSignals& sto
           .fields = options.fields};
 }
 
-JsonlWriter standard_output() { return JsonlWriter(STDOUT_FILENO, "standard output"); }
+JsonlWriter standard_output(int stop_fd) { return JsonlWriter(STDOUT_FILENO, "standard output", stop_fd); }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

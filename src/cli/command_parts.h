@@ -14,7 +14,8 @@ namespace prm_score {
 
 [[nodiscard]] JsonlReaderOptions reader_options(const Options& options, const StopSignals& stop);
 
-[[nodiscard]] JsonlWriter standard_output();
+// `stop_fd`: see JsonlWriter.
+[[nodiscard]] JsonlWriter standard_output(int stop_fd = -1);
 
 // What ended a run before its input did, for the user and the metadata; empty if nothing did, or a signal.
 [[nodiscard]] std::string stop_reason(RunEnd end, const RunCounts& counts);

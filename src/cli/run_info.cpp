@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/messages.h"
 #include "prm_score/cli/model_folder.h"
 #include "prm_score/model/model_config.h"
 #include "prm_score/model/safetensors.h"
@@ -88,6 +89,27 @@ Json plan_json(const Options& options, const PromptBuilder& builder) {
           {"chunks", num_chunks},       {"rows", num_rows},     {"rows_without_sharing", num_rows_alone}};
 }
 
+Json non_finite_json(const SafetensorsReader& files) {
+  Json tensors = Json::array();
+  for (const auto& [name, tensor] : files.tensors()) {
+    const NonFinite found = find_non_finite(tensor);
+    if (found.count == 0) continue;
+    tensors.push_back({{"tensor", name}, {"file", tensor.file}, {"count", found.count}, {"first", found.first}});
+  }
+  return tensors;
+}
+
+// The exit code: 1 if there are any.
+int report_non_finite(const Json& tensors) {
+  for (const Json& found : tensors) {
+    const auto count = found["count"].get<int64_t>();
+    print_error(found["file"].get<std::string>() + ": " + found["tensor"].get<std::string>() +
+                ": expected finite numbers, found " + std::to_string(count) + (count == 1 ? " that is" : " that are") +
+                " not, the first at " + shape_to_string(found["first"].get<std::vector<int64_t>>()));
+  }
+  return tensors.empty() ? 0 : 1;
+}
+
 // `a.b.c   value`, one per line.
 std::string format_for_people(const Json& info) {
   std::vector<std::pair<std::string, std::string>> lines;
@@ -129,12 +151,14 @@ int run_info(const Options& options) {
     info["plan"] = plan_json(options, builder);
   }
 
+  if (options.verify) info["non_finite"] = non_finite_json(files);
+
   const auto text =
       options.json ? info.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n" : format_for_people(info);
   auto output = standard_output();
   output.write(text);
   output.finish();
-  return 0;
+  return options.verify ? report_non_finite(info["non_finite"]) : 0;
 }
 
 }  // namespace prm_score

@@ -12,7 +12,7 @@ namespace prm_score {
 int run_prompts(const Options& options, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
   JsonlReader reader(reader_options(options, stop));
-  JsonlWriter writer = standard_output();
+  JsonlWriter writer = standard_output(stop.fd());
   const auto folder = model_folder(options.model);
   const auto tokenizer = load_tokenizer(folder, {.special_tokens = options.special_tokens});
   const PromptBuilder builder(*tokenizer, options.prompt, load_model_config(folder).max_positions());
@@ -33,8 +33,12 @@ int run_prompts(const Options& options, StopSignals& stop) {
     return Answer::kGood;
   };
   stop.finish_rows();
-  const RunEnd end = run_pipeline(reader, answer, writer, {options.max_errors, stop.requested()}, counts);
-  return finish_run(end, counts, options, stop, start);
+  try {
+    const RunEnd end = run_pipeline(reader, answer, writer, {options.max_errors, stop.requested()}, counts);
+    return finish_run(end, counts, options, stop, start);
+  } catch (const StalledOutput&) {
+    return 128 + stop.signal_number();
+  }
 }
 
 }  // namespace prm_score

@@ -92,9 +92,9 @@ class ReaderSource final : public LineSource {
 class RowOutput {
  public:
   // Throws Error if it cannot be written. Changes nothing yet.
-  RowOutput(const Options& options, const ScorerOptions& scorer) {
+  RowOutput(const Options& options, const ScorerOptions& scorer, const StopSignals& stop) {
     if (options.output.empty()) {
-      stream_.emplace(standard_output());
+      stream_.emplace(standard_output(stop.fd()));
       return;
     }
     const IfThere if_there = options.resume      ? IfThere::kResume
@@ -195,7 +195,7 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   RunCounts& counts = metadata.counts;
   JsonlReader reader(reader_options(options, stop));
   const auto opened = scorer_options(options);
-  RowOutput output(options, opened);
+  RowOutput output(options, opened, stop);
   if (OutputFile* file = output.file(); file != nullptr && file->is_complete()) {
     return report_complete(*file, options, counts);
   }
@@ -219,9 +219,11 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
 }
 
 // The exit code of `run`, or of what it throws; what stopped it goes to the user and into `stopped_by`.
-int run_to_exit_code(const std::function<int()>& run, std::string& stopped_by) {
+int run_to_exit_code(const std::function<int()>& run, const StopSignals& stop, std::string& stopped_by) {
   try {
     return run();
+  } catch (const StalledOutput&) {
+    return 128 + stop.signal_number();
   } catch (const ClosedPipe& error) {
     stopped_by = error.what();
     return kClosedPipeExitCode;
@@ -262,7 +264,7 @@ int run_score(const Options& options, const std::vector<std::string>& command_li
   check_written_files(options);
   Metadata metadata = metadata_before_run(options, command_line);
   metadata.exit_code =
-      run_to_exit_code([&] { return score_documents(options, stop, start, metadata); }, metadata.stopped_by);
+      run_to_exit_code([&] { return score_documents(options, stop, start, metadata); }, stop, metadata.stopped_by);
   if (stop.signal_number() != 0) metadata.stopped_by = stop.signal_name();
   metadata.elapsed_seconds = seconds_since(start);
   if (!options.metadata.empty()) replace_file(options.metadata, format_metadata(metadata));

@@ -1,11 +1,15 @@
 #include "prm_score/io/jsonl_writer.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace prm_score {
@@ -17,27 +21,38 @@ namespace {
   throw Error(message);
 }
 
-void wait_until_writable(int fd) {
-  pollfd waited{fd, POLLOUT, 0};
-  poll(&waited, 1, -1);  // an error shows in the next write
+size_t max_bytes_at_once(int fd, int flags) {
+  struct stat status {};
+  const bool never_blocks = (flags & O_NONBLOCK) != 0 || (fstat(fd, &status) == 0 && S_ISREG(status.st_mode));
+  return never_blocks ? SIZE_MAX : PIPE_BUF;
 }
 
 }  // namespace
 
-JsonlWriter::JsonlWriter(int fd, std::string name) : fd_(fd), name_(std::move(name)) {
+JsonlWriter::JsonlWriter(int fd, std::string name, int stop_fd) : fd_(fd), name_(std::move(name)), stop_fd_(stop_fd) {
   const int flags = fcntl(fd_, F_GETFL);
   if (flags < 0) throw_write_error(name_, errno);
   if ((flags & O_ACCMODE) == O_RDONLY) throw_write_error(name_, EBADF);
+  max_bytes_at_once_ = max_bytes_at_once(fd_, flags);
+}
+
+// Errors show in the next write.
+void JsonlWriter::wait_until_writable() const {
+  constexpr int kPatienceMs = 1000;
+  pollfd waited[] = {{fd_, POLLOUT, 0}, {stop_fd_, POLLIN, 0}};  // poll ignores a negative descriptor
+  while (poll(waited, 2, -1) < 0 && errno == EINTR) {
+  }
+  if (waited[0].revents != 0 || waited[1].revents == 0) return;
+  if (poll(waited, 1, kPatienceMs) == 0) throw StalledOutput(name_ + ": nobody reads it");
 }
 
 void JsonlWriter::write(std::string_view rows) {
   while (!rows.empty()) {
-    const ssize_t num_written = ::write(fd_, rows.data(), rows.size());
+    wait_until_writable();
+    const ssize_t num_written = ::write(fd_, rows.data(), std::min(rows.size(), max_bytes_at_once_));
     if (num_written >= 0) {
       rows.remove_prefix(static_cast<size_t>(num_written));
-    } else if (errno == EAGAIN) {
-      wait_until_writable(fd_);
-    } else if (errno != EINTR) {
+    } else if (errno != EAGAIN && errno != EINTR) {
       throw_write_error(name_, errno);
     }
   }

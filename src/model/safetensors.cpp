@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <set>
@@ -161,6 +163,36 @@ StoredTensors parse_safetensors(std::span<const std::byte> file, const std::stri
   }
   expect_no_overlap_and_no_hole(tensors, data, file_name);
   return tensors;
+}
+
+namespace {
+
+// Bits of the exponent, which are all set in nan and infinity.
+template <typename Bits>
+NonFinite find_non_finite(const StoredTensor& tensor, Bits exponent) {
+  NonFinite found;
+  const size_t num_elements = tensor.bytes.size() / sizeof(Bits);
+  for (size_t i = 0; i < num_elements; ++i) {
+    Bits bits = 0;
+    std::memcpy(&bits, tensor.bytes.data() + i * sizeof(Bits), sizeof(Bits));
+    if ((bits & exponent) != exponent) continue;
+    if (found.count++ > 0) continue;
+    found.first.resize(tensor.shape.size());
+    auto rest = static_cast<int64_t>(i);
+    for (size_t axis = tensor.shape.size(); axis-- > 0; rest /= tensor.shape[axis]) {
+      found.first[axis] = rest % tensor.shape[axis];
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+NonFinite find_non_finite(const StoredTensor& tensor) {
+  if (tensor.dtype == "F32") return find_non_finite<uint32_t>(tensor, 0x7F800000);
+  if (tensor.dtype == "BF16") return find_non_finite<uint16_t>(tensor, 0x7F80);
+  if (tensor.dtype == "F16") return find_non_finite<uint16_t>(tensor, 0x7C00);
+  return {};
 }
 
 std::string shape_to_string(std::span<const int64_t> shape) {

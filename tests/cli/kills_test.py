@@ -43,7 +43,7 @@ class KillsTest(program.ProgramTest):
     def setUp(self):
         super().setUp()
         self.docs = self.folder / "docs.jsonl"
-        self.docs.write_bytes(documents(60))
+        self.docs.write_bytes(documents(36))
         self.out = self.folder / "rewards.jsonl"
         self.partial = self.folder / "rewards.jsonl.partial"
         self.expected = run(self.docs).stdout
@@ -65,7 +65,7 @@ class KillsTest(program.ProgramTest):
 
     def kill_by_clock(self):
         process = subprocess.Popen(self.command(self.docs), stderr=subprocess.PIPE, env=environment())
-        time.sleep(self.random.uniform(0.1, 1.2))
+        time.sleep(self.random.uniform(0.1, 0.9))
         process.kill()
         _, said = process.communicate()
         return "clock", process.returncode, said
@@ -74,7 +74,7 @@ class KillsTest(program.ProgramTest):
         process = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
         feeder = Feeder(process.stdin, self.docs.read_bytes().splitlines(keepends=True), pause=1.2)
         feeder.start()
-        time.sleep(self.random.uniform(2, 6))
+        time.sleep(self.random.uniform(2, 4))
         process.kill()
         said = process.stderr.read()
         process.wait()
@@ -84,14 +84,14 @@ class KillsTest(program.ProgramTest):
 
     def kill_before_call(self):
         call = self.random.choice(CALLS)
-        number = self.random.randint(1, 50 if call == "write" else 4)
+        number = self.random.randint(1, 35 if call == "write" else 4)
         inject = f"inject={call}:signal=KILL:when={number}"
         command = [STRACE, "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
         done = subprocess.run([*command, *self.command(self.docs)], stderr=subprocess.PIPE, env=environment())
         return call, done.returncode, done.stderr
 
     def kill_once(self):
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.05:
             return self.kill_while_input_pauses()
         return self.kill_before_call() if STRACE and self.random.random() < 0.6 else self.kill_by_clock()
 

@@ -116,6 +116,7 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"random-weights", "c.json", "\"c.json\""},
                                  {"self-check", "false", "false"},
                                  {"plan", "f", "\"f\""},
+                                 {"verify", "true", "true"},
                                  {"json", "true", "true"},
                                  {"max-errors", "1", "1"},
                                  {"errors-ok", "true", "true"},
@@ -134,7 +135,8 @@ TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
   for (const auto& example : kExamples) {
     const std::string flag = std::string("--") + example.name + "=" + example.value;
     const std::string variable = environment_name(example.name);
-    const bool is_info = std::string(example.name) == "json" || std::string(example.name) == "plan";
+    const bool is_info = std::string(example.name) == "json" || std::string(example.name) == "verify" ||
+                         std::string(example.name) == "plan";
     const bool is_about_output = std::string(example.name) == "resume" || std::string(example.name) == "overwrite";
     const std::vector<const char*> command = is_info           ? std::vector{"info"}
                                              : is_about_output ? std::vector{"--output=f"}
@@ -163,11 +165,8 @@ TEST_F(CommandLineTest, OptionsOfRowsAreThoseThatChangeThem) {
 }
 
 TEST_F(CommandLineTest, ResumeAndOverwriteNeedAnOutputAndEachOtherNot) {
-  for (const std::vector<const char*>& arguments :
-       std::vector<std::vector<const char*>>{{"--resume"},
-                                             {"--overwrite"},
-                                             {"--output=f", "--resume", "--overwrite"},
-                                             {"--output=-"}}) {
+  for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
+           {"--resume"}, {"--overwrite"}, {"--output=f", "--resume", "--overwrite"}, {"--output=-"}}) {
     EXPECT_THROW(static_cast<void>(options(arguments)), UsageError);
   }
 }

@@ -42,6 +42,21 @@ class Pipelines(ProgramTest):
             self.assertEqual(len(rows_of(rows + output)), 2)
             self.assertIn(f'"stopped_by": "{signal.Signals(number).name}"', path.read_text())
 
+    def test_one_signal_ends_a_run_whose_reader_has_stalled(self):
+        documents = self.write("many.jsonl", line() * 3000)
+        for arguments in ([str(documents)], ["prompts", str(documents)]):
+            process = start(*arguments)
+            rows = process.stdout.readline()
+            time.sleep(3)  # the pipe is full: 3000 rows are 200 KB and more
+            process.send_signal(signal.SIGTERM)
+            started = time.monotonic()
+            self.assertEqual(process.wait(program.TIMEOUT_S), 143)
+            self.assertLess(time.monotonic() - started, 30)
+            code, output, said = finish(process)
+            self.assertNotIn(b"cannot be written", said)
+            whole = (rows + output).rpartition(b"\n")[0] + b"\n"
+            self.assertGreater(len(rows_of(whole)), 100)
+
     def test_a_fifo_that_nobody_writes_to_does_not_hold_up_the_end(self):
         fifo = self.folder / "fifo"
         os.mkfifo(fifo)

@@ -86,5 +86,34 @@ TEST(JsonlWriter, FinishLeavesTheDescriptorOpen) {
   EXPECT_EQ(close(fd), 0);
 }
 
+TEST(JsonlWriter, AStopEndsTheWaitForAReaderWhoHasStalled) {
+  int ends[2], stop[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(pipe(stop), 0);
+  JsonlWriter writer(ends[1], "pipe", stop[0]);
+  std::thread stopper([&] {
+    usleep(50'000);
+    EXPECT_EQ(write(stop[1], "x", 1), 1);
+  });
+  EXPECT_THROW(writer.write(std::string(1'000'000, 'a')), StalledOutput);
+  stopper.join();
+  for (const int fd : {ends[0], ends[1], stop[0], stop[1]}) close(fd);
+}
+
+TEST(JsonlWriter, AStopDoesNotCutARowThatSomebodyReads) {
+  int ends[2], stop[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(pipe(stop), 0);
+  ASSERT_EQ(write(stop[1], "x", 1), 1);
+  std::string received;
+  std::thread reader([&] { received = read_slowly(ends[0]); });
+  JsonlWriter writer(ends[1], "pipe", stop[0]);
+  writer.write(std::string(300'000, 'a'));
+  close(ends[1]);
+  reader.join();
+  EXPECT_EQ(received.size(), 300'000U);
+  for (const int fd : {ends[0], stop[0], stop[1]}) close(fd);
+}
+
 }  // namespace
 }  // namespace prm_score

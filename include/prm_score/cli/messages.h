@@ -6,6 +6,10 @@
 
 namespace prm_score {
 
+// `text` with its control characters spelt out (\\x1b): names of files and tensors are strangers' text, and terminals
+// obey it.
+[[nodiscard]] std::string printable(std::string_view text);
+
 // spdlog to standard error, `prm-score: ..`; of `level` (trace, debug, info, warn, error, off) and above.
 void set_up_logging(const std::string& level);
 

@@ -44,6 +44,7 @@ struct Options {
 
   bool spans = false;
   bool json = false;     // info: for machines
+  bool verify = false;   // info: read all weights
   std::string plan;      // info: documents to plan for; empty = none
   std::string metadata;  // file; empty = none
   std::string output;    // file; empty = standard output

@@ -38,6 +38,15 @@ using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
 // overflow, offsets past the file, a byte size that is not that of the shape, overlaps and holes. Pure, thread-safe.
 [[nodiscard]] StoredTensors parse_safetensors(std::span<const std::byte> file, const std::string& file_name);
 
+// Numbers of a tensor that are nan or infinite.
+struct NonFinite {
+  int64_t count = 0;
+  std::vector<int64_t> first;  // place of the first one; empty if there is none
+};
+
+// Of an F32, F16 or BF16 tensor; of another dtype none. Pure, thread-safe.
+[[nodiscard]] NonFinite find_non_finite(const StoredTensor& tensor);
+
 // "[152064, 3584]"
 [[nodiscard]] std::string shape_to_string(std::span<const int64_t> shape);
 

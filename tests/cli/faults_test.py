@@ -1,0 +1,162 @@
+"""Faults that are real: full disks, read errors, files that change while they are read, memory that runs out. No run
+hangs, every row that is there is whole and right, and --resume finishes what a fault cut off."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import time
+import unittest
+
+import program
+from output_test import documents
+from program import MODEL, environment, line, rows_of, run
+
+STRACE = shutil.which("strace")
+
+
+def is_prefix(part, whole):
+    return whole.startswith(part) and (not part or part.endswith(b"\n"))
+
+
+@unittest.skipIf(os.geteuid() != 0, "mounting takes root")
+class FullDisk(program.ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.disk = self.folder / "disk"
+        self.disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", self.disk], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("no tmpfs here: " + mounted.stderr.decode())
+        self.addCleanup(subprocess.run, ["umount", self.disk])
+        self.docs = self.write("docs.jsonl", documents(120))
+
+    def test_output_on_a_disk_that_fills_up_is_resumed_when_there_is_room(self):
+        out, partial = self.disk / "out", self.disk / "out.partial"
+        full = run(self.docs, "--output", out)
+        self.assert_exit(full, 1, "No space left on device")
+        expected = run(self.docs).stdout
+        self.assertTrue(is_prefix(partial.read_bytes(), expected), partial.read_bytes()[-200:])
+        self.assertFalse(out.exists())
+        subprocess.run(["mount", "-o", "remount,size=1m", self.disk], check=True)
+        self.assert_exit(run(self.docs, "--output", out, "--resume"), 3)
+        self.assertEqual(out.read_bytes(), expected)
+
+    def test_no_room_for_the_first_byte(self):
+        (self.disk / "filler").write_bytes(b"x" * (16 << 10))
+        self.assert_exit(run(self.docs, "--output", self.disk / "out"), 1, "No space left on device")
+        self.assertFalse((self.disk / "out").exists())
+
+
+class BrokenInput(program.ProgramTest):
+    @unittest.skipIf(STRACE is None, "strace is not installed")
+    def test_a_read_error_in_the_middle_of_a_file(self):
+        docs = self.write("docs.jsonl", documents(60) + 3 * (b" " * 1_000_000 + b"\n") + line("the end"))
+        expected = run(docs).stdout
+        inject = ["-e", "trace=read", "-e", "inject=read:error=EIO:when=3+", "-P", str(docs)]
+        command = [STRACE, "-f", "-qq", "-o", "/dev/null", *inject, program.PROGRAM, "--model", str(MODEL), str(docs)]
+        done = subprocess.run(command, capture_output=True, env=environment(), timeout=program.TIMEOUT_S)
+        self.assert_exit(done, 1, f"{docs}: cannot be read: Input/output error")
+        self.assertTrue(is_prefix(done.stdout, expected))
+        self.assertEqual(len(rows_of(done.stdout)), len(rows_of(expected)) - 1)  # what was read is answered
+
+    def start(self, docs):
+        """Running, its first row written to the file that comes with it."""
+        rows = self.folder / "rows"
+        with rows.open("wb") as file:
+            process = subprocess.Popen([program.PROGRAM, "--model", str(MODEL), str(docs)], stdout=file,
+                                       stderr=subprocess.PIPE, env=environment())
+        deadline = time.monotonic() + program.TIMEOUT_S
+        while b"\n" not in rows.read_bytes() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return process, rows
+
+    def test_a_file_that_grows_while_it_is_read(self):
+        docs = self.write("docs.jsonl", line() * 300)
+        process, rows = self.start(docs)
+        with docs.open("ab") as file:
+            for _ in range(100):
+                file.write(line())
+                file.flush()
+                time.sleep(0.01)
+        _, said = process.communicate(timeout=program.TIMEOUT_S)
+        self.assertEqual(process.returncode, 0, said)
+        self.assertIn(len(rows_of(rows.read_bytes())), range(300, 401))
+
+    def test_a_file_that_shrinks_or_is_replaced_while_it_is_read(self):
+        for change in ("truncate", "replace", "remove"):
+            with self.subTest(change=change):
+                docs = self.write("docs.jsonl", line("word " * 40) * 4000)
+                process, rows = self.start(docs)
+                if change == "truncate":
+                    os.truncate(docs, 100)
+                elif change == "replace":
+                    self.write("other", line("other")).rename(docs)
+                else:
+                    docs.unlink()
+                time.sleep(0.3)
+                process.send_signal(signal.SIGTERM)  # enough seen: it would take a while
+                _, said = process.communicate(timeout=program.TIMEOUT_S)
+                self.assertIn(process.returncode, (0, 3, 143), said)
+                for row in rows_of(rows.read_bytes())[:-1]:
+                    self.assertNotIn("error", row)
+
+
+class LittleMemory(program.ProgramTest):
+    def test_whatever_runs_out_the_run_ends_and_its_rows_are_right(self):
+        """At 48 sizes of address space. Libraries may crash where they do not look after small allocations."""
+        docs = self.write("docs.jsonl", documents(20))
+        expected = run(docs).stdout
+        ends = {}
+        for megabytes in range(60, 1020, 20):
+            limit = megabytes << 20
+            done = run(docs, "--threads", "2", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+            self.assertTrue(is_prefix(done.stdout, expected), (megabytes, done.stdout[-200:]))
+            self.assertIn(done.returncode, (1, 3, 127, -signal.SIGSEGV, -signal.SIGABRT), (megabytes, done.stderr))
+            ends[megabytes] = done.returncode
+            if done.returncode == 1 and b"libgomp" not in done.stderr:
+                self.assertEqual(done.stderr.count(b"\n") - done.stderr.count(b"threads\n"), 1, done.stderr)
+        self.assertEqual(list(ends.values())[-1], 3, ends)
+        self.assertGreater(list(ends.values()).count(1), 0, ends)
+
+
+class NonFiniteWeights(program.ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.model = self.folder / "model"
+        shutil.copytree(MODEL, self.model)
+        file = self.model / "model.safetensors"
+        data = bytearray(file.read_bytes())
+        (size,) = struct.unpack("<Q", data[:8])
+        header = json.loads(data[8 : 8 + size])
+        self.name = "model.layers.1.mlp.down_proj.weight"
+        entry = header[self.name]
+        begin = 8 + size + entry["data_offsets"][0]
+        width = {"F32": 4, "BF16": 2, "F16": 2}[entry["dtype"]]
+        nan = {"F32": b"\0\0\xc0\x7f", "BF16": b"\xc0\x7f", "F16": b"\0\x7e"}[entry["dtype"]]
+        self.row, self.column = 3, 5
+        place = begin + width * (self.row * entry["shape"][1] + self.column)
+        data[place : place + width] = nan
+        file.write_bytes(data)
+
+    def test_rows_are_bad_and_say_so(self):
+        done = run(stdin=line() * 2, model=self.model)
+        self.assert_exit(done, 3)
+        for row in rows_of(done.stdout):
+            self.assertIn("log_odds: chunk 0: expected finite logits, got nan", row["error"])
+
+    def test_verify_finds_the_tensor(self):
+        done = run("info", "--verify", model=self.model)
+        self.assert_exit(done, 1, f"{self.name}: expected finite numbers, found 1 that is not, the first at "
+                                  f"[{self.row}, {self.column}]")
+        self.assertEqual(run("info", "--verify").returncode, 0)
+        done = run("info", "--verify", "--json", model=self.model)
+        self.assertEqual(json.loads(done.stdout)["non_finite"],
+                         [{"tensor": self.name, "file": "model.safetensors", "count": 1, "first": [3, 5]}])
+
+
+if __name__ == "__main__":
+    program.main()
