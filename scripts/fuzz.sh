@@ -15,7 +15,6 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup_lib.sh"
 
-readonly clang_version=16
 readonly build_dir=build/fuzz
 readonly all_targets=(jsonl tokenizer_json bpe safetensors index config)
 

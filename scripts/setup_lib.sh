@@ -25,8 +25,10 @@ readonly build_packages=(g++ cmake ninja-build pkg-config ca-certificates libpcr
 # shellcheck disable=SC2034
 readonly test_packages=(libgtest-dev python3)
 # shellcheck disable=SC2034
-# Apertium: the translator of the training scripts; strace: kills at chosen system calls.
-readonly heavy_test_packages=(apertium apertium-eng-spa apertium-eng-cat strace)
+readonly clang_version=16
+# Apertium: the translator of the training scripts; strace: kills at chosen system calls; clang: fuzzing.
+readonly heavy_test_packages=(apertium apertium-eng-spa apertium-eng-cat strace "clang-$clang_version"
+  "libclang-rt-$clang_version-dev")
 
 # ---- messages -------------------------------------------------------------------------------------------------------
 
