@@ -27,6 +27,7 @@ readonly test_packages=(libgtest-dev python3)
 # shellcheck disable=SC2034
 readonly clang_version=16
 # Apertium: the translator of the training scripts; strace: kills at chosen system calls; clang: fuzzing.
+# shellcheck disable=SC2034
 readonly heavy_test_packages=(apertium apertium-eng-spa apertium-eng-cat strace "clang-$clang_version"
   "libclang-rt-$clang_version-dev")
 
