@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An hour of everything at once: random documents, bad lines, kills, signals, pauses, compressed input, changing
-numbers of threads and step sizes. After each round: every line is answered once, in order, with the bits of a run that nobody
-disturbed; now and then also held against each prompt on its own (--no-prefix-sharing).
+numbers of threads and step sizes. After each round: every line is answered once, in order, with the bits of a run that
+nobody disturbed; now and then also held against each prompt on its own (--no-prefix-sharing).
 
   scripts/soak.py [--minutes N] [--seed N] [--prm-score PATH] [--summary FILE]
 
