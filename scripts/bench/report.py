@@ -53,8 +53,13 @@ def gflops(checkpoint: Json, measured: Json) -> float:
 
 
 def share_of_ceiling(checkpoint: Json, measured: Json, dtype: str) -> float | None:
-    ceiling = checkpoint["ceiling"].get(dtype)
-    return gflops(checkpoint, measured) / ceiling["gflops"] if ceiling else None
+    return share_of_rate(checkpoint, measured, dtype, "gflops")
+
+
+def share_of_rate(checkpoint: Json, measured: Json, dtype: str, rate: str) -> float | None:
+    """`rate`: gflops, of a short burst; sustained_gflops, kept up for seconds."""
+    found = checkpoint["ceiling"].get(dtype, {}).get(rate)
+    return gflops(checkpoint, measured) / found if found else None
 
 
 def ratio_cell(found: Json | None, num_documents: int, with_spread: bool = False) -> str:
@@ -94,6 +99,10 @@ def speed_table(results: Json, with_spread: bool = False) -> str:
     rows = [[*own, "0", memory_cell(results, baseline)]]
     shares = [share_of_ceiling(c, m, dtype) for c, m in columns]
     rows.append(["its share of the best matrix-multiply rate", *(f"{s:.0%}" if s else NOTHING for s in shares), "", ""])
+    sustained = [share_of_rate(c, m, dtype, "sustained_gflops") for c, m in columns]
+    if any(sustained):
+        cells = [f"{s:.0%}" if s else NOTHING for s in sustained]
+        rows.append(["its share of the matrix-multiply rate kept up for seconds", *cells, "", ""])
     for lane, title in results["titles"].items():
         cells = [ratio_cell(m["rivals"].get(lane), m["documents"], with_spread) for _, m in columns]
         rows.append(
@@ -155,7 +164,7 @@ def short_report(results: Json, plot: str | None) -> str:
 
 def ceiling_table(results: Json) -> str:
     header = ["", "rows", "rows without sharing", "rows/s", "document tokens/s"]
-    header += ["GFLOP/s", "best of torch, GFLOP/s", "share"]
+    header += ["GFLOP/s", "best of torch, GFLOP/s", "share", "kept up for seconds, GFLOP/s", "share"]
     dtype = results["settings"]["dtype"]
     rows = []
     for checkpoint, measured in columns_of(results):
@@ -167,6 +176,8 @@ def ceiling_table(results: Json) -> str:
         cells += [number(plan["rows"] / seconds), number(plan["tokens"] / seconds)]
         cells.append(number(gflops(checkpoint, measured)))
         cells += [number(ceiling["gflops"]), f"{share:.1%}"] if ceiling and share else [NOTHING, NOTHING]
+        sustained = share_of_rate(checkpoint, measured, dtype, "sustained_gflops")
+        cells += [number(ceiling["sustained_gflops"]), f"{sustained:.1%}"] if ceiling and sustained else [NOTHING] * 2
         rows.append([f"{checkpoint['name']}: {measured['set']}", *cells])
     return markdown_table(header, rows)
 

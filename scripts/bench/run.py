@@ -264,7 +264,12 @@ def _better_ceiling(known: Json, measured: Json) -> Json:
         for pair in zip(known["products"], measured["products"], strict=True)
     ]
     seconds = sum(product["best_seconds"] for product in products)
-    return known | {"products": products, "gflops": sum(p["flops"] for p in products) / seconds / 1e9}
+    sustained = [one["sustained_gflops"] for one in (known, measured) if one["sustained_gflops"]]
+    return known | {
+        "products": products,
+        "gflops": sum(p["flops"] for p in products) / seconds / 1e9,
+        "sustained_gflops": max(sustained, default=None),
+    }
 
 
 def _merge_sets(known: list[Json], measured: Sequence[Json]) -> None:
