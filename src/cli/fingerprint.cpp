@@ -1,6 +1,8 @@
 #include "fingerprint.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
 #include <future>
 #include <set>
@@ -23,8 +25,12 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSmallFiles[] = {"config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json"};
 
-std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+// What makes the libraries below take other kernels.
+constexpr const char* kKernelVariables[] = {"MKL_CBWR",         "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA",
+                                            "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY",     "NVIDIA_TF32_OVERRIDE"};
+
+std::string json_text(const nlohmann::json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string sha256_of_file(const fs::path& path) {
@@ -49,18 +55,31 @@ std::vector<fs::path> weight_files(const ScorerOptions& options) {
   return files;
 }
 
-void add_checkpoint(const ScorerOptions& options, std::map<std::string, std::string>& fingerprint) {
+// Each thread takes every `num_threads`-th file.
+std::vector<std::string> sha256_of_files(const std::vector<fs::path>& files, int num_threads) {
+  const size_t stride = std::clamp<size_t>(num_threads, 1, std::max<size_t>(1, files.size()));
+  std::vector<std::string> digests(files.size());
+  std::vector<std::future<void>> parts;
+  for (size_t first = 0; first < stride; ++first) {
+    parts.push_back(std::async(std::launch::async, [&, first] {
+      for (size_t i = first; i < files.size(); i += stride) digests[i] = sha256_of_file(files[i]);
+    }));
+  }
+  for (auto& part : parts) part.get();
+  return digests;
+}
+
+void add_checkpoint(const ScorerOptions& options, int num_threads, std::map<std::string, std::string>& fingerprint) {
   std::vector<fs::path> files = weight_files(options);
   for (const char* name : kSmallFiles) {
     std::error_code not_there;
     if (fs::exists(options.model / name, not_there)) files.push_back(options.model / name);
   }
-  std::vector<std::future<std::string>> digests;
-  for (const fs::path& file : files) {
-    digests.push_back(std::async(std::launch::async, [file] { return sha256_of_file(file); }));
-  }
+  const std::vector<std::string> digests = sha256_of_files(files, num_threads);
   for (size_t i = 0; i < files.size(); ++i) {
-    fingerprint["SHA-256 of " + files[i].filename().string()] = quoted(digests[i].get());
+    const bool is_random = files[i] == options.random_weights;
+    fingerprint["SHA-256 of " + (is_random ? "--random-weights" : files[i].filename().string())] =
+        json_text(digests[i]);
   }
 }
 
@@ -77,16 +96,19 @@ std::string cpu_name() {
 RunState state_of_run(const Options& options, const ScorerOptions& scorer) {
   RunState state;
   const ResolvedDevice resolved = resolve_device(scorer);
-  add_checkpoint(scorer, state.fingerprint);
-  state.fingerprint["SHA-256 of the template"] = quoted(template_sha256());
-  state.fingerprint["dtype"] = quoted(resolved.dtype);
+  add_checkpoint(scorer, resolved.threads, state.fingerprint);
+  state.fingerprint["SHA-256 of the template"] = json_text(template_sha256());
+  state.fingerprint["dtype"] = json_text(resolved.dtype);
   for (auto& [name, value] : options_of_rows(options)) state.fingerprint["--" + name] = std::move(value);
-  if (options.files.size() > 1) state.fingerprint["files"] = nlohmann::json(options.files).dump();  // rows name them
+  if (options.files.size() > 1) state.fingerprint["files"] = json_text(options.files);  // rows name them
   state.recorded = {{"prm_score", PRM_SCORE_VERSION},
                     {"torch", torch_version()},
                     {"cpu", cpu_name()},
                     {"device", resolved.device},
                     {"threads", std::to_string(resolved.threads)}};
+  for (const char* variable : kKernelVariables) {
+    if (const char* value = std::getenv(variable)) state.recorded[variable] = value;
+  }
   return state;
 }
 

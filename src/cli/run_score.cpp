@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -8,6 +9,8 @@
 #include "command_parts.h"
 #include "fingerprint.h"
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/messages.h"
@@ -153,8 +156,8 @@ AnsweredInput go_on(const OutputFile& output, JsonlReader& reader, const Options
   if (!output.warning().empty()) {
     spdlog::warn("{}: --resume: the last digits of rewards may move: {}", options.output, output.warning());
   }
-  if (output.answered().num_rows() > 0) {
-    spdlog::info("{}: goes on after {} rows", options.output, output.answered().num_rows());
+  if (output.num_rows_there() > 0) {
+    spdlog::info("{}: goes on after {} rows", options.output, output.num_rows_there());
   }
   return answered;
 }
@@ -193,12 +196,19 @@ RunEnd score_lines(Scorer& scorer, JsonlReader& reader, RowOutput& output, const
 int score_documents(const Options& options, StopSignals& stop, std::chrono::steady_clock::time_point start,
                     Metadata& metadata) {
   RunCounts& counts = metadata.counts;
-  JsonlReader reader(reader_options(options, stop));
   const auto opened = scorer_options(options);
+  // A complete output does not need its input any more; otherwise a missing input is told before the checkpoint is
+  // read.
+  std::optional<JsonlReader> input;
+  std::error_code not_there;
+  if (!(options.resume && std::filesystem::exists(options.output, not_there)))
+    input.emplace(reader_options(options, stop));
   RowOutput output(options, opened, stop);
   if (OutputFile* file = output.file(); file != nullptr && file->is_complete()) {
     return report_complete(*file, options, counts);
   }
+  if (!input) input.emplace(reader_options(options, stop));
+  JsonlReader& reader = *input;
   AnsweredInput answered;
   if (const OutputFile* file = output.file()) answered = go_on(*file, reader, options, counts);
   Scorer scorer(opened);
@@ -227,6 +237,11 @@ int run_to_exit_code(const std::function<int()>& run, const StopSignals& stop, s
   } catch (const ClosedPipe& error) {
     stopped_by = error.what();
     return kClosedPipeExitCode;
+  } catch (const std::system_error& error) {
+    // Of ours none is one: it is a thread that could not be started.
+    stopped_by = std::string("no more threads or other resources of the system: ") + error.what();
+    print_error(stopped_by);
+    return 1;
   } catch (const std::exception& error) {
     stopped_by = error.what();
     print_error(error.what());
@@ -234,25 +249,48 @@ int run_to_exit_code(const std::function<int()>& run, const StopSignals& stop, s
   }
 }
 
+bool reads_standard_input(const Options& options) {
+  return options.files.empty() || std::ranges::find(options.files, "-") != options.files.end();
+}
+
+bool is_file_of(int fd, const std::string& path) {
+  struct stat opened {
+  }, named{};
+  return fstat(fd, &opened) == 0 && S_ISREG(opened.st_mode) && stat(path.c_str(), &named) == 0 &&
+         named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code error;
+  if (std::filesystem::equivalent(a, b, error)) return true;
+  return std::filesystem::weakly_canonical(a, error) == std::filesystem::weakly_canonical(b, error) && !error;
+}
+
 // Throws UsageError if what is written to `file` would be written over an input.
 void expect_no_input(const Options& options, const char* option, const std::string& file) {
+  bool is_input = reads_standard_input(options) && is_file_of(STDIN_FILENO, file);
   for (const std::string& input : options.files) {
     std::error_code not_there;
-    if (std::filesystem::is_regular_file(input, not_there) && std::filesystem::equivalent(file, input, not_there)) {
-      throw UsageError(std::string(option) + ": expected another file than the input, got \"" + file + "\"");
-    }
+    is_input |= std::filesystem::is_regular_file(input, not_there) && is_same_file(input, file);
   }
+  if (is_input) throw UsageError(std::string(option) + ": expected another file than the input, got \"" + file + "\"");
 }
 
 // Throws UsageError if a file would be written over another, Error if the metadata cannot be written at all.
 void check_written_files(const Options& options) {
-  expect_no_input(options, "--output", options.output);
-  expect_no_input(options, "--metadata", options.metadata);
+  const std::vector<std::string> names =
+      options.output.empty() ? std::vector<std::string>() : OutputFile::names_of(options.output);
+  for (const std::string& name : names) expect_no_input(options, "--output", name);
   if (options.metadata.empty()) return;
-  for (const char* suffix : {"", ".partial", ".state"}) {
-    if (!options.output.empty() && options.metadata == options.output + suffix) {
+  expect_no_input(options, "--metadata", options.metadata);
+  for (const std::string& name : names) {
+    if (is_same_file(options.metadata, name)) {
       throw UsageError("--metadata: expected another file than those of --output, got \"" + options.metadata + "\"");
     }
+  }
+  if (is_file_of(STDOUT_FILENO, options.metadata)) {
+    throw UsageError("--metadata: expected another file than the rows' (standard output), got \"" + options.metadata +
+                     "\"");
   }
   check_replaceable(options.metadata);
 }
@@ -265,7 +303,8 @@ int run_score(const Options& options, const std::vector<std::string>& command_li
   Metadata metadata = metadata_before_run(options, command_line);
   metadata.exit_code =
       run_to_exit_code([&] { return score_documents(options, stop, start, metadata); }, stop, metadata.stopped_by);
-  if (stop.signal_number() != 0) metadata.stopped_by = stop.signal_name();
+  if (stop.signal_number() != 0 && metadata.exit_code == 128 + stop.signal_number())
+    metadata.stopped_by = stop.signal_name();
   metadata.elapsed_seconds = seconds_since(start);
   if (!options.metadata.empty()) replace_file(options.metadata, format_metadata(metadata));
   return metadata.exit_code;

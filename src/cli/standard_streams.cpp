@@ -14,6 +14,7 @@ void secure_standard_streams() {
     [[maybe_unused]] const int opened = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
   }
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit (ulimit -f) is then an error like a full disk
 }
 
 }  // namespace prm_score

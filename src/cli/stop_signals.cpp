@@ -24,8 +24,9 @@ std::array<struct sigaction, kSignals.size()> previous_actions;
 
 void handle(int signal_number) {
   const int saved_errno = errno;
-  if (!is_graceful || is_requested.exchange(true)) _exit(128 + signal_number);
-  first_signal = signal_number;
+  int none = 0;
+  if (!is_graceful || !first_signal.compare_exchange_strong(none, signal_number)) _exit(128 + signal_number);
+  is_requested = true;  // last: whoever sees it sees which signal it was
   [[maybe_unused]] const auto ignored = write(wake_fd, "x", 1);
   errno = saved_errno;
 }

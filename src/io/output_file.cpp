@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
+#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -57,6 +59,15 @@ void rename_file(const std::string& from, const std::string& to) {
   sync_folder_of(to);
 }
 
+// Never over a file that somebody else has made, where the file system knows how.
+void rename_to_new(const std::string& from, const std::string& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return sync_folder_of(to);
+  if (errno == EEXIST || is_there(to)) {
+    throw Error(to + ": expected no such file, found one that was made meanwhile; all rows are in " + from);
+  }
+  rename_file(from, to);
+}
+
 // A descriptor, closed in the end.
 class Descriptor {
  public:
@@ -82,45 +93,32 @@ class Descriptor {
 
 // Opened for appending, and locked: the kernel gives the lock back with the last descriptor, however the process ends.
 Descriptor open_locked(const std::string& path, int flags) {
-  Descriptor file(open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | flags, 0666));
+  Descriptor file(open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | flags, 0666));
   if (!file.is_open()) throw file_error(path, "cannot be written", errno);
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) throw Error(path + ": another process is writing it");
-    throw file_error(path, "cannot be locked", errno);
+    const bool is_unknown_here = errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK;  // some network disks
+    if (!is_unknown_here) throw file_error(path, "cannot be locked", errno);
   }
   return file;
 }
 
-using Json = nlohmann::json;
+// What `line` is without its line end: a row, or what a power cut has left.
+bool is_row(std::string_view line) { return nlohmann::json::accept(line) && line.starts_with('{'); }
 
-void count_scored_row(const Json& row, RunCounts& counts) {
-  ++counts.num_scored_rows;
-  counts.num_tokens += row.at("num_tokens").get<int64_t>();
-  for (const Json& log_odds : row.at("log_odds")) counts.num_chunks += log_odds.is_null() ? 0 : 1;
-  for (const Json& warning : row.value("warnings", Json::array())) {
-    counts.num_special_tokens += warning == "special_tokens" ? 1 : 0;
-    counts.num_template_markers += warning == "template_markers" ? 1 : 0;
-    counts.num_context_cut += warning == "context_cut" ? 1 : 0;
+// `num_bytes` from `offset`, fewer at the end of the file.
+std::string read_at(int fd, const std::string& path, int64_t offset, size_t num_bytes) {
+  std::string bytes(num_bytes, '\0');
+  size_t num_read = 0;
+  while (num_read < num_bytes) {
+    const ssize_t got = pread(fd, bytes.data() + num_read, num_bytes - num_read,
+                              static_cast<off_t>(offset + static_cast<int64_t>(num_read)));
+    if (got < 0 && errno != EINTR) throw file_error(path, "cannot be read", errno);
+    if (got == 0) break;
+    if (got > 0) num_read += static_cast<size_t>(got);
   }
-}
-
-// A row of ours, counted; nullopt if the line is none.
-std::optional<AnsweredLine> read_row(std::string_view line, RunCounts& counts) {
-  try {
-    const Json row = Json::parse(line);
-    AnsweredLine answered;
-    answered.line = row.at("line").get<int64_t>();
-    answered.file = row.value("file", "");
-    if (row.contains("id")) answered.id_json = row["id"].dump();
-    if (row.at("reward").is_null()) {
-      ++counts.num_bad_rows;
-    } else {
-      count_scored_row(row, counts);
-    }
-    return answered;
-  } catch (const Json::exception&) {
-    return std::nullopt;
-  }
+  bytes.resize(num_read);
+  return bytes;
 }
 
 }  // namespace
@@ -139,6 +137,7 @@ class OutputFile::Impl {
           throw Error(file + ": already there; --resume goes on with it, --overwrite begins again");
         }
       }
+      if (is_there(state_file())) static_cast<void>(parse_run_state(read_whole(state_file()), state_file()));
     }
   }
 
@@ -152,18 +151,21 @@ class OutputFile::Impl {
 
   void begin(int64_t num_lines, const std::string& input_sha256) {
     if (!file_.is_open()) begin_afresh();
-    if (ftruncate(file_.get(), answered_.num_bytes) != 0) throw file_error(partial(), "cannot be written", errno);
+    end_at(there_bytes_);  // a torn last row goes
     written_ = answered_;
     written_.counts.num_lines = num_lines;
     written_.input_sha256 = input_sha256;
-    synced_bytes_ = surely_there_.num_bytes;
+    synced_bytes_ = answered_.num_bytes;
     syncing_ = std::thread([this] { sync_now_and_then(); });
   }
 
   void write(std::string_view row, const RunCounts& counts, const std::string& input_sha256) {
     const std::lock_guard lock(mutex_);
     if (background_error_) std::rethrow_exception(std::exchange(background_error_, nullptr));
-    write_whole(row);
+    if (written_.num_bytes == there_bytes_ || !is_there_already(row)) {
+      write_whole(row);
+      there_bytes_ += static_cast<int64_t>(row.size());
+    }
     written_.num_bytes += static_cast<int64_t>(row.size());
     written_.counts = counts;
     written_.input_sha256 = input_sha256;
@@ -171,23 +173,28 @@ class OutputFile::Impl {
 
   void close() {
     stop_syncing();
-    if (!file_.is_open()) return;
+    if (!file_.is_open() || has_sync_failed_) return;
     sync(written_, std::nullopt);
     file_.reset();
   }
 
   void finish(const RunCounts& counts, int exit_code) {
     stop_syncing();
+    if (written_.num_bytes < there_bytes_) {
+      throw Error("--resume: input: expected at least the lines that the " + std::to_string(num_rows_there_) +
+                  " rows of " + partial() + " answer, found " + std::to_string(counts.num_lines) + " lines");
+    }
     written_.counts = counts;
+    expect_still_there();
     sync(written_, exit_code);
-    rename_file(partial(), path_);
+    rename_to_new(partial(), path_);
     file_.reset();
   }
 
   int complete() {
     if (file_.is_open()) {
-      if (ftruncate(file_.get(), answered_.num_bytes) != 0) throw file_error(partial(), "cannot be written", errno);
-      rename_file(partial(), path_);
+      end_at(answered_.num_bytes);
+      rename_to_new(partial(), path_);
       file_.reset();
     }
     return *state_.exit_code;
@@ -195,8 +202,8 @@ class OutputFile::Impl {
 
   [[nodiscard]] bool is_complete() const { return state_.exit_code.has_value(); }
 
-  RunProgress answered_, surely_there_;
-  std::vector<AnsweredLine> since_then_;
+  RunProgress answered_;
+  int64_t num_rows_there_ = 0;
   std::string warning_;
 
  private:
@@ -230,7 +237,8 @@ class OutputFile::Impl {
     }
     warning_ = differences(there.recorded, now.recorded);
     state_.exit_code = there.exit_code;
-    surely_there_ = answered_ = there.progress;
+    answered_ = there.progress;
+    num_rows_there_ = answered_.num_rows();
     if (has_output) {
       expect_size(path_, /*may_be_longer=*/false);
     } else {
@@ -243,7 +251,7 @@ class OutputFile::Impl {
     std::error_code error;
     const auto num_bytes = fs::file_size(rows, error);
     if (error) throw Error(rows + ": cannot be read: " + error.message());
-    const auto expected = static_cast<uint64_t>(surely_there_.num_bytes);
+    const auto expected = static_cast<uint64_t>(answered_.num_bytes);
     if (may_be_longer ? num_bytes >= expected : num_bytes == expected) return;
     throw Error(rows + ": expected " + (may_be_longer ? "at least " : "") + std::to_string(expected) +
                 " bytes, as its state says, found " + std::to_string(num_bytes));
@@ -251,38 +259,59 @@ class OutputFile::Impl {
 
   void open_earlier_rows() {
     file_ = open_locked(partial(), 0);
-    struct stat opened {
-    }, named{};
-    if (fstat(file_.get(), &opened) != 0 || stat(partial().c_str(), &named) != 0 || opened.st_ino != named.st_ino) {
-      throw Error(partial() + ": another process has just finished it");
-    }
+    expect_still_there();
     if (is_complete()) return;
-    const std::string rows = read_whole(partial());
-    size_t begin = static_cast<size_t>(surely_there_.num_bytes);
-    for (size_t end = rows.find('\n', begin); end != std::string::npos; end = rows.find('\n', begin)) {
-      auto row = read_row(std::string_view(rows).substr(begin, end - begin), answered_.counts);
-      if (!row) break;  // not written by us, or lost with the power: it was not on the disk yet
-      since_then_.push_back(*std::move(row));
-      begin = end + 1;
+    std::ifstream rows(partial(), std::ios::binary);
+    rows.seekg(there_bytes_ = answered_.num_bytes);
+    for (std::string line; std::getline(rows, line) && !rows.eof(); ++num_rows_there_) {
+      if (!is_row(line)) break;  // lost with the power: it was not on the disk yet
+      there_bytes_ += std::ssize(line) + 1;
     }
-    answered_.num_bytes = static_cast<int64_t>(begin);
+    if (rows.bad()) throw Error(partial() + ": cannot be read");
   }
 
-  void begin_afresh() {
-    if (if_there_ == IfThere::kOverwrite) {
-      if (is_there(partial())) static_cast<void>(open_locked(partial(), 0));
-      for (const std::string& file : {path_, partial(), state_file()}) remove_file(file);
+  // Throws Error if the name is another file's by now.
+  void expect_still_there() const {
+    struct stat opened {
+    }, named{};
+    if (fstat(file_.get(), &opened) == 0 && lstat(partial().c_str(), &named) == 0 && opened.st_ino == named.st_ino)
+      return;
+    throw Error(partial() + ": another process has finished it or begun it again");
+  }
+
+  void end_at(int64_t num_bytes) const {
+    if (ftruncate(file_.get(), num_bytes) != 0) throw file_error(partial(), "cannot be written", errno);
+  }
+
+  // Whether `row` is what F.partial has behind what is written. If it has something else, that and what follows is cut
+  // off where rows may differ; elsewhere they cannot, unless they answer another input.
+  bool is_there_already(std::string_view row) {
+    const std::string there = read_at(file_.get(), partial(), written_.num_bytes, row.size());
+    if (there == row) return true;
+    if (warning_.empty()) {
+      throw Error("--resume: input: expected the lines that are answered, found others: the row after the first " +
+                  std::to_string(written_.num_rows()) + " of " + partial() + " is another now");
     }
+    end_at(written_.num_bytes);
+    there_bytes_ = written_.num_bytes;
+    return false;
+  }
+
+  // What can fail comes first: an output that is to be overwritten is lost only once there is another.
+  void begin_afresh() {
+    Descriptor overwritten;  // locked until its name is another file's
+    if (if_there_ == IfThere::kOverwrite && is_there(partial())) overwritten = open_locked(partial(), 0);
     // Locked under another name: of two processes that begin at once one alone gets to rename it.
     const std::string beside = partial() + ".new";
     file_ = open_locked(beside, O_CREAT);
-    if (is_there(path_) || is_there(partial())) {
+    if (if_there_ != IfThere::kOverwrite && (is_there(path_) || is_there(partial()))) {
       remove_file(beside);
       throw Error(path_ + ": another process has just begun it");
     }
     if (ftruncate(file_.get(), 0) != 0) throw file_error(beside, "cannot be written", errno);
     state_.exit_code.reset();
     write_state({}, std::nullopt);
+    if (if_there_ == IfThere::kOverwrite) remove_file(path_);
     rename_file(beside, partial());
   }
 
@@ -294,7 +323,7 @@ class OutputFile::Impl {
       } else if (errno != EINTR) {
         const int error_number = errno;
         // A row is whole or not there; if not even that can be done, resuming drops the rest of it.
-        [[maybe_unused]] const int ignored = ftruncate(file_.get(), written_.num_bytes);
+        [[maybe_unused]] const int ignored = ftruncate(file_.get(), there_bytes_);
         throw file_error(partial(), "cannot be written", error_number);
       }
     }
@@ -308,11 +337,14 @@ class OutputFile::Impl {
     sync_folder_of(state_file());
   }
 
-  // The rows first: the state never says more than is there.
+  // The rows first: the state never says more than is there. After a failure never again: the kernel may have dropped
+  // what could not be written, and would call the next fsync a success.
   void sync(const RunProgress& progress, std::optional<int> exit_code) {
     if (progress.num_bytes == synced_bytes_ && !exit_code) return;
+    has_sync_failed_ = true;
     if (fsync(file_.get()) != 0) throw file_error(partial(), "cannot be written", errno);
     write_state(progress, exit_code);
+    has_sync_failed_ = false;
     synced_bytes_ = progress.num_bytes;
   }
 
@@ -328,7 +360,10 @@ class OutputFile::Impl {
         error = std::current_exception();
       }
       lock.lock();
-      if (error) background_error_ = error;
+      if (error) {
+        background_error_ = error;
+        return;
+      }
     }
   }
 
@@ -354,17 +389,24 @@ class OutputFile::Impl {
   RunProgress written_;
   bool is_ending_ = false;
   std::exception_ptr background_error_;
-  int64_t synced_bytes_ = 0;  // of the thread that syncs
+  // Of the thread that syncs, then of whoever has joined it:
+  int64_t synced_bytes_ = 0;
+  bool has_sync_failed_ = false;
+  // Of the thread that writes:
+  int64_t there_bytes_ = 0;  // of whole rows in F.partial; more than written_ as long as rows are compared
 };
 
 OutputFile::OutputFile(std::string path, IfThere if_there, const RunState& now)
     : impl_(std::make_unique<Impl>(std::move(path), if_there, now)) {}
 OutputFile::~OutputFile() = default;
 
+std::vector<std::string> OutputFile::names_of(const std::string& path) {
+  return {path, path + ".partial", path + ".partial.new", path + ".state", path + ".state.new"};
+}
+
 bool OutputFile::is_complete() const { return impl_->is_complete(); }
 const RunProgress& OutputFile::answered() const { return impl_->answered_; }
-const RunProgress& OutputFile::surely_there() const { return impl_->surely_there_; }
-const std::vector<AnsweredLine>& OutputFile::since_then() const { return impl_->since_then_; }
+int64_t OutputFile::num_rows_there() const { return impl_->num_rows_there_; }
 const std::string& OutputFile::warning() const { return impl_->warning_; }
 void OutputFile::begin(int64_t num_lines, const std::string& input_sha256) { impl_->begin(num_lines, input_sha256); }
 void OutputFile::write(std::string_view row, const RunCounts& counts, const std::string& input_sha256) {

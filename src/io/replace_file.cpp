@@ -46,6 +46,14 @@ bool is_special_file(const std::string& path) {
   return stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
 }
 
+// Also where it is a file: a log, say, whose lines are to stay.
+bool is_standard_error(const std::string& path) {
+  struct stat named {
+  }, error{};
+  return stat(path.c_str(), &named) == 0 && fstat(STDERR_FILENO, &error) == 0 && named.st_dev == error.st_dev &&
+         named.st_ino == error.st_ino;
+}
+
 // The file that `path` leads to, also where it is not there yet.
 fs::path follow_links(const std::string& path) {
   std::error_code error;
@@ -69,6 +77,10 @@ void check_replaceable(const std::string& path) {
 }
 
 void replace_file(const std::string& path, std::string_view contents) {
+  if (is_standard_error(path)) {
+    if (const int error_number = write_all(STDERR_FILENO, contents)) throw write_error(path, error_number);
+    return;
+  }
   if (is_special_file(path)) {
     if (const int error_number = write_file(path, 0, contents, Sync::kNo)) throw write_error(path, error_number);
     return;
@@ -78,7 +90,7 @@ void replace_file(const std::string& path, std::string_view contents) {
 }
 
 void replace_file(const std::string& path, const std::string& beside, std::string_view contents) {
-  int error_number = write_file(beside, O_CREAT | O_TRUNC, contents, Sync::kYes);
+  int error_number = write_file(beside, O_CREAT | O_TRUNC | O_NOFOLLOW, contents, Sync::kYes);
   if (error_number == 0 && rename(beside.c_str(), path.c_str()) != 0) error_number = errno;
   if (error_number != 0) {
     unlink(beside.c_str());

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -141,7 +142,6 @@ class OutputTest(program.ProgramTest):
     def test_resume_of_a_complete_output_reads_nothing(self):
         self.score()
         self.docs.unlink()
-        self.docs.write_bytes(b"other")
         before = self.out.read_bytes()
         done = self.score("--resume")
         self.assertEqual(done.returncode, 3)
@@ -286,7 +286,13 @@ class OutputTest(program.ProgramTest):
         number = json.loads(lines[10])["line"] - 1
         changed[number] = b'{"id": "other", "text": "x"}'
         self.docs.write_bytes(b"\n".join(changed))
-        self.assert_stopped(self.score("--resume"), "input", 'found line', 'with id "other"')
+        self.assert_stopped(self.score("--resume"), "input", "the row after the first 10 of", "is another now")
+        self.assertEqual(self.partial.read_bytes(), before + lines[10])
+        self.docs.write_bytes(original)
+        self.partial.write_bytes(before + b"".join(lines[10:]))
+        self.docs.write_bytes(b"\n".join(original.split(b"\n")[:-6]))
+        self.assert_stopped(self.score("--resume"), "input", "at least the lines that the", "rows of")
+        self.assertEqual(self.partial.read_bytes(), before + b"".join(lines[10:]))
 
     def test_a_file_shorter_than_its_state_is_refused(self):
         self.half_done()
@@ -360,6 +366,70 @@ class OutputTest(program.ProgramTest):
             with self.subTest(arguments=arguments):
                 self.assert_stopped(run(self.docs, *arguments), word, code=2)
         self.assertEqual(self.docs.read_bytes(), documents(40))
+
+    def test_no_name_of_the_output_is_an_input(self):
+        contents = documents(3)
+        for suffix in (".partial", ".partial.new", ".state", ".state.new"):
+            mine = self.folder / ("rewards.jsonl" + suffix)
+            mine.write_bytes(contents)
+            with self.subTest(suffix=suffix):
+                self.assert_stopped(run(mine, "--output", self.out, "--overwrite"), "than the input", code=2)
+                with mine.open("rb") as stdin:
+                    done = run("-", "--output", self.out, "--overwrite", stdin_file=stdin)
+                self.assert_stopped(done, "than the input", code=2)
+                self.assertEqual(mine.read_bytes(), contents)
+            mine.unlink()
+        self.assertEqual(self.names(), ["docs.jsonl"])
+
+    def test_metadata_is_never_written_over_rows(self):
+        relative = os.path.relpath(self.out)
+        self.assert_stopped(run(self.docs, "--output", self.out, "--metadata", relative), "those of --output", code=2)
+        for name in ("/dev/stdout", str(self.out)):
+            with self.subTest(name=name), self.out.open("wb") as stdout:
+                done = run(self.docs, "--metadata", name, stdout=stdout)
+                self.assert_stopped(done, "than the rows'", code=2)
+
+    def test_metadata_goes_to_the_log_that_standard_error_is(self):
+        log = self.folder / "log"
+        with log.open("wb") as stderr:
+            run(self.docs, "--metadata", "/dev/stderr", stderr=stderr)
+        said = log.read_text()
+        self.assertIn("prm-score: ", said)
+        self.assertIn('"exit_code": 3', said)
+
+    def test_other_random_weights_are_refused(self):
+        configs = []
+        for theta in (10000.0, 20000.0):
+            folder = self.folder / str(theta)
+            folder.mkdir()
+            config = json.loads((MODEL / "config.json").read_text()) | {"rope_theta": theta}
+            config.get("rope_parameters", {}).update(rope_theta=theta)
+            configs.append(folder / "config.json")
+            configs[-1].write_text(json.dumps(config))
+        self.assertEqual(self.score("--random-weights", configs[0]).returncode, 3)
+        done = self.score("--random-weights", configs[1], "--resume")
+        self.assert_stopped(done, "SHA-256 of --random-weights")
+
+    def test_kernel_settings_are_told(self):
+        self.half_done()
+        done = self.score("--resume", env={"MKL_CBWR": "COMPATIBLE"})
+        self.assertIn("MKL_CBWR: nothing there, COMPATIBLE now", done.stderr.decode())
+
+    def test_a_file_size_limit_is_an_error_like_a_full_disk(self):
+        command = 'ulimit -f 3; exec "$@"'
+        done = run(self.docs, "--output", self.out, through=("bash", "-c", command, "bash"))
+        self.assert_stopped(done, str(self.partial), "File too large")
+        rows = self.partial.read_bytes()
+        self.assertTrue(rows.endswith(b"\n") or not rows)
+
+    def test_a_name_that_is_not_utf8(self):
+        odd = os.path.join(os.fsencode(self.folder), b"a\xff.jsonl")
+        with open(odd, "wb") as file:
+            file.write(documents(3))
+        done = run(self.docs, odd, "--output", self.out)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertEqual(self.out.read_bytes().count(b"\n"), 40 - 3 + 3)
+        self.assertEqual(run(self.docs, odd, "--output", self.out, "--resume").returncode, 3)
 
     def test_places_that_cannot_be_written(self):
         for path, word in (

@@ -21,9 +21,9 @@ def environment(**variables):
     return {**clean, **variables}
 
 
-def run(*arguments, stdin=b"", model=MODEL, env=None, **options):
-    """The finished process; scores with the test checkpoint unless `model` is None."""
-    command = [PROGRAM, *map(str, arguments)]
+def run(*arguments, stdin=b"", model=MODEL, env=None, through=(), **options):
+    """The finished process; scores with the test checkpoint unless `model` is None. `through`: a command in front."""
+    command = [*through, PROGRAM, *(a if isinstance(a, bytes) else str(a) for a in arguments)]
     if model is not None:
         command += ["--model", str(model)]
     if "stdin_file" in options:
@@ -31,7 +31,8 @@ def run(*arguments, stdin=b"", model=MODEL, env=None, **options):
     else:
         options["input"] = stdin
     options.setdefault("stdout", subprocess.PIPE)
-    return subprocess.run(command, stderr=subprocess.PIPE, env=environment(**(env or {})), timeout=TIMEOUT_S, **options)
+    options.setdefault("stderr", subprocess.PIPE)
+    return subprocess.run(command, env=environment(**(env or {})), timeout=TIMEOUT_S, **options)
 
 
 def start(*arguments, **options):

@@ -5,8 +5,12 @@
 //   F           F.partial, renamed when it is whole; F.state, which then has the exit code, stays
 //
 // F.partial.new and F.state.new exist for a moment, and may be left by a killed process; they are used again.
+//
+// Rows of F.partial that its state does not know of (those of the last two seconds before a kill) are not believed
+// blindly: they stay, the lines that they answer are scored again, and the new rows have to be the same.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,19 +26,15 @@ enum class IfThere {
   kResume,     // the run that began them goes on
 };
 
-// What a row says of the line that it answers.
-struct AnsweredLine {
-  std::string file;  // empty if the row has none
-  int64_t line = 0;
-  std::string id_json;  // as nlohmann::json writes it; empty if the row has none
-};
-
 class OutputFile {
  public:
+  // What the output `path` takes up in its folder: F and the four names above.
+  [[nodiscard]] static std::vector<std::string> names_of(const std::string& path);
+
   // Looks at what is there and changes nothing. `now`: fingerprint and records of this run. Throws Error if something
   // is in the way: without kResume or kOverwrite F or F.partial; with kResume either of them without F.state, a state
   // of other fingerprint (what differs is named), a file shorter than its state says, or one that another process
-  // writes.
+  // writes; without kOverwrite a F.state that is none.
   OutputFile(std::string path, IfThere if_there, const RunState& now);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -43,26 +43,29 @@ class OutputFile {
   // Whether an earlier run reached its end: there is nothing to do but complete().
   [[nodiscard]] bool is_complete() const;
 
-  // What an earlier run answered; all zero for a fresh start.
-  [[nodiscard]] const RunProgress& answered() const;                  // all whole rows that are there
-  [[nodiscard]] const RunProgress& surely_there() const;              // as F.state has it: its input_sha256 is known
-  [[nodiscard]] const std::vector<AnsweredLine>& since_then() const;  // the rows after that, in order
+  // What an earlier run answered, as F.state has it; all zero for a fresh start. Its input_sha256 is known.
+  [[nodiscard]] const RunProgress& answered() const;
+
+  // Whole rows that are there, those that F.state does not know of too.
+  [[nodiscard]] int64_t num_rows_there() const;
 
   // What differs from the records of the earlier run: "torch: 2.11.0 there, 2.15.0 now"; empty if nothing does.
   [[nodiscard]] const std::string& warning() const;
 
-  // Makes F.state and F.partial, or opens F.partial behind its last whole row. `num_lines` and `input_sha256`: up to
-  // the last line that is answered, 0 and empty if none is. Throws Error.
+  // Makes F.state and F.partial, or takes up F.partial behind the last row that is answered(). `num_lines` and
+  // `input_sha256`: up to the last line that is answered, 0 and empty if none is. Throws Error.
   void begin(int64_t num_lines, const std::string& input_sha256);
 
-  // A whole row. `progress`: with it, but for num_bytes. Throws Error naming F.partial, which then ends with the row
-  // before; also for what went wrong in the background since the last call.
+  // A whole row. `counts` and `input_sha256`: with it. Where F.partial has a row at this place already, it has to be
+  // the same, or, if warning() says why it may not be, is replaced with all after it. Throws Error naming F.partial,
+  // which then ends with the row before; also for what went wrong in the background since the last call.
   void write(std::string_view row, const RunCounts& counts, const std::string& input_sha256);
 
   // Brings all rows and their state to the disk, and ends writing; F.partial stays. Throws Error.
   void close();
 
-  // The same, records the exit code, and renames F.partial to F. Throws Error.
+  // The same, records the exit code, and renames F.partial to F. Throws Error, also if F has appeared meanwhile, or if
+  // F.partial has rows that no write() gave again: the input has become shorter.
   void finish(const RunCounts& counts, int exit_code);
 
   // Of a complete output: renames F.partial if an earlier run had no time to. Gives its exit code.

@@ -11,7 +11,8 @@ namespace prm_score {
 void check_replaceable(const std::string& path);
 
 // Writes `contents` to a file beside `path`, on the disk, then renames it to `path`; a link is followed to its file.
-// What is no regular file (a pipe, /dev/stderr) is written to directly. Throws Error naming `path`.
+// What is no regular file (a pipe) and what standard error writes to is written to directly. Throws Error naming
+// `path`.
 void replace_file(const std::string& path, std::string_view contents);
 
 // The same by way of the file `beside`, which is left behind if the process is killed in the middle. For a `path` that

@@ -14,9 +14,8 @@ struct AnsweredInput {
   std::string input_sha256;  // of them; see line_reader.h
 };
 
-// Passes over the lines that `output` has rows for; `reader` gives hashes. Throws Error if the input ends before, or if
-// it is not the one that was answered: by its SHA-256 up to the row that is surely on the disk, by line numbers and ids
-// of the few rows after it.
+// Passes over the lines that `output` has answered; `reader` gives hashes. Throws Error if the input ends before, or if
+// it is not the one that was answered, by its SHA-256.
 [[nodiscard]] AnsweredInput skip_answered(JsonlReader& reader, const OutputFile& output);
 
 }  // namespace prm_score
