@@ -9,7 +9,7 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/prm_score")
 
-set(libraries prm_score_options prm_score_text prm_score_checkpoint)
+set(libraries prm_score_options prm_score_text prm_score_stream prm_score_checkpoint)
 if(TARGET prm_score_model)
   list(APPEND libraries prm_score_model)
 endif()

@@ -8,6 +8,7 @@
 #   warnings   everything compiles without a warning
 #   tidy       clang-tidy with the checks in .clang-tidy
 #   sanitize   the tests without torch, under AddressSanitizer and UndefinedBehaviorSanitizer
+#   races      the same under ThreadSanitizer: reading, queue, a judge without a model, writing and its background
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup_lib.sh"
 
@@ -18,8 +19,8 @@ fi
 
 # One version on every distribution, or the verdicts differ; clang before 15 cannot compile the ranges of libstdc++.
 readonly clang_format_version=14 clang_tidy_version=16
-readonly all_parts=(format shell warnings tidy sanitize)
-readonly build_dir=build/check sanitize_build_dir=build/sanitize
+readonly all_parts=(format shell warnings tidy sanitize races)
+readonly build_dir=build/check
 
 cpp_files() { find include src tests -name '*.h' -o -name '*.cpp' | sort; }
 
@@ -51,13 +52,18 @@ check_tidy() {
 }
 
 # Assertions are on, and any report fails the test that caused it.
-check_sanitize() {
+check_with_sanitizers() {
+  local build_dir=$1 sanitizers=$2
   install_packages "${build_packages[@]}" "${test_packages[@]}"
-  configure "$sanitize_build_dir" -DPRM_SCORE_BUILD_MODEL=OFF -DPRM_SCORE_SANITIZE=address,undefined \
+  configure "$build_dir" -DPRM_SCORE_BUILD_MODEL=OFF -DPRM_SCORE_SANITIZE="$sanitizers" \
     -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='-O1 -g -fno-sanitize-recover=all'
-  build "$sanitize_build_dir"
-  run ctest --test-dir "$sanitize_build_dir" --parallel "$(nproc)" --output-on-failure --no-tests=error -LE '^heavy$'
+  build "$build_dir"
+  run ctest --test-dir "$build_dir" --parallel "$(nproc)" --output-on-failure --no-tests=error -LE '^heavy$'
 }
+
+check_sanitize() { check_with_sanitizers build/sanitize address,undefined; }
+
+check_races() { check_with_sanitizers build/races thread; }
 
 parts=("$@")
 [[ $# -gt 0 ]] || parts=("${all_parts[@]}")

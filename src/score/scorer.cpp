@@ -1,10 +1,6 @@
 #include "prm_score/score/scorer.h"
 
 #include <algorithm>
-#include <cmath>
-#include <deque>
-#include <exception>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -15,11 +11,9 @@
 #include "prm_score/model/device.h"
 #include "prm_score/model/device_step_model.h"
 #include "prm_score/model/splitting_step_model.h"
-#include "prm_score/score/bounded_queue.h"
-#include "prm_score/score/engine.h"
-#include "prm_score/score/reward.h"
-#include "prm_score/score/score_plan.h"
+#include "prm_score/score/oracle_engine.h"
 #include "prm_score/score/self_check.h"
+#include "prm_score/score/shared_prefix_engine.h"
 
 namespace prm_score {
 namespace {
@@ -42,45 +36,6 @@ WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& toke
 std::shared_ptr<const LoadedModel> load(const ScorerOptions& options, const WeightOptions& weights) {
   return options.random_weights.empty() ? load_model(options.model, weights)
                                         : random_model(options.random_weights, weights);
-}
-
-// nan, inf or -inf. What sign a nan has is chance.
-std::string name_of_non_finite(float number) { return std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf"; }
-
-DocumentReward bad_document(std::string error) {
-  DocumentReward result;
-  result.error = std::move(error);
-  return result;
-}
-
-// A line on its way from the source to its row.
-struct LineUnderWay {
-  RowOrigin origin;
-  DocumentReward result;  // all but what the judge says; a set `error` is final
-  std::vector<Chunk> chunks;
-  ScorePlan plan;
-  bool is_done = false;
-
-  // In rows of a step. A line without rows takes memory, too: about 1 KB a row counts.
-  [[nodiscard]] int64_t weight() const {
-    const size_t num_bytes = origin.id_json.size() + origin.input_json.size() + result.error.size() +
-                             result.spans.size() * sizeof(ChunkSpan);
-    return plan.num_rows() + 1 + static_cast<int64_t>(num_bytes / 1024);
-  }
-};
-
-// Fills in what the judge said of every chunk.
-void finish(LineUnderWay& line, std::vector<std::optional<float>> log_odds, LastChunk last_chunk) {
-  line.is_done = true;
-  for (size_t chunk = 0; chunk < log_odds.size(); ++chunk) {
-    if (log_odds[chunk] && !std::isfinite(*log_odds[chunk])) {
-      line.result = bad_document("log_odds: chunk " + std::to_string(chunk) + ": expected finite logits, got " +
-                                 name_of_non_finite(*log_odds[chunk]));
-      return;
-    }
-  }
-  line.result.reward = mean_log_odds(log_odds, line.chunks, last_chunk);
-  line.result.log_odds = std::move(log_odds);
 }
 
 // Rows of a step if nobody says otherwise. On the CPU enough blocks for every thread to get several, in little memory;
@@ -137,31 +92,6 @@ struct Scorer::Impl {
                                                 info.max_batch_tokens);
   }
 
-  [[nodiscard]] LineUnderWay prepare(InputLine line) const {
-    LineUnderWay prepared;
-    if (auto* bad = std::get_if<LineError>(&line)) {
-      prepared.origin = std::move(bad->origin);
-      prepared.result = bad_document(std::move(bad->reason));
-      prepared.is_done = true;
-      return prepared;
-    }
-    auto& document = std::get<Document>(line);
-    prepared.origin = std::move(document.origin);
-    DocumentPrompts prompts = prompt_builder.build(document, {.spans = options.spans});
-    if (!prompts.error.empty()) {
-      prepared.result = bad_document(std::move(prompts.error));
-      prepared.is_done = true;
-      return prepared;
-    }
-    prepared.result.num_tokens = prompts.num_tokens;
-    prepared.result.num_chunks = std::ssize(prompts.chunks);
-    prepared.result.spans = std::move(prompts.spans);
-    prepared.result.warnings = prompts.warnings;
-    prepared.chunks = std::move(prompts.chunks);
-    prepared.plan = make_score_plan(std::move(prompts));
-    return prepared;
-  }
-
   ScorerOptions options;
   int threads;  // set before the first tensor is made
   std::unique_ptr<Tokenizer> tokenizer;
@@ -172,41 +102,6 @@ struct Scorer::Impl {
 };
 
 namespace {
-
-// Lines read and tokenised ahead on a thread of their own.
-class ReadAhead {
- public:
-  // `prepare`: from a line of the source to a LineUnderWay. At most `max_rows` rows are kept ready.
-  template <typename Prepare>
-  ReadAhead(LineSource& source, Prepare prepare, int64_t max_rows) : source_(source), queue_(max_rows) {
-    thread_ = std::thread([this, prepare] {
-      try {
-        while (auto line = source_.next()) {
-          LineUnderWay prepared = prepare(*std::move(line));
-          const int64_t weight = prepared.weight();
-          if (!queue_.push(std::move(prepared), weight)) return;
-        }
-        queue_.close();
-      } catch (...) {
-        queue_.close(std::current_exception());
-      }
-    });
-  }
-  ~ReadAhead() {
-    queue_.cancel();
-    source_.interrupt();
-    thread_.join();
-  }
-  ReadAhead(const ReadAhead&) = delete;
-  ReadAhead& operator=(const ReadAhead&) = delete;
-
-  [[nodiscard]] BoundedQueue<LineUnderWay>& queue() { return queue_; }
-
- private:
-  LineSource& source_;
-  BoundedQueue<LineUnderWay> queue_;
-  std::thread thread_;
-};
 
 // A single document as a source.
 class OneDocument final : public LineSource {
@@ -248,42 +143,10 @@ DocumentReward Scorer::score(const Document& document) {
 }
 
 void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop) {
-  const int64_t max_rows = impl_->info.max_batch_tokens;
-  Engine* const engine = impl_->engine.get();
-  engine->clear();
-  std::deque<LineUnderWay> under_way;  // in the order of the input
-  std::deque<int64_t> weights;         // of each
-  int64_t weight_under_way = 0;        // of those that wait for their turn, rows that are done counted on
-  int64_t num_taken = 0;               // lines that have left under_way: a line's ticket is num_taken + its place
-  ReadAhead ahead(
-      source, [this](InputLine line) { return impl_->prepare(std::move(line)); }, 2 * max_rows);
-
-  while (!stop) {
-    // What is there, up to a full step; wait only if nothing is under way.
-    while (engine->num_rows_waiting() < max_rows && (under_way.empty() || weight_under_way < 4 * max_rows)) {
-      auto line = under_way.empty() ? ahead.queue().pop() : ahead.queue().try_pop();
-      if (!line) break;
-      const int64_t ticket = num_taken + std::ssize(under_way);
-      weights.push_back(line->weight());
-      weight_under_way += weights.back();
-      if (!line->is_done) engine->add(ticket, std::move(line->plan), line->result.num_chunks);
-      under_way.push_back(*std::move(line));
-    }
-    if (under_way.empty()) return;
-
-    if (!under_way.front().is_done) {
-      for (JudgedPlan& judged : engine->run_step()) {
-        finish(under_way[judged.ticket - num_taken], std::move(judged.log_odds), impl_->options.prompt.last_chunk);
-      }
-    }
-    while (!under_way.empty() && under_way.front().is_done) {
-      if (!take(under_way.front().origin, under_way.front().result)) return;
-      under_way.pop_front();
-      weight_under_way -= weights.front();
-      weights.pop_front();
-      ++num_taken;
-    }
-  }
+  const StreamOptions options = {.max_rows = impl_->info.max_batch_tokens,
+                                 .last_chunk = impl_->options.prompt.last_chunk,
+                                 .spans = impl_->options.spans};
+  score_stream(impl_->prompt_builder, *impl_->engine, options, source, take, stop);
 }
 
 }  // namespace prm_score

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "prm_score/error.h"
+#include "prm_score/model/transformer.h"
 
 namespace prm_score {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "prm_score/model/cpu_step_model.h"
 #include "prm_score/score/engine.h"
+#include "prm_score/score/shared_prefix_engine.h"
 #include "prm_score/score/self_check.h"
 
 namespace prm_score {

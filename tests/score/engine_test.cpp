@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "prm_score/error.h"
+#include "prm_score/score/shared_prefix_engine.h"
 
 namespace prm_score {
 namespace {

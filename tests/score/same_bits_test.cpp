@@ -12,6 +12,8 @@
 
 #include "prm_score/model/cpu_step_model.h"
 #include "prm_score/score/engine.h"
+#include "prm_score/score/oracle_engine.h"
+#include "prm_score/score/shared_prefix_engine.h"
 
 namespace prm_score {
 namespace {

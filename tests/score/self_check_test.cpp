@@ -6,6 +6,7 @@
 
 #include "prm_score/error.h"
 #include "prm_score/model/cpu_step_model.h"
+#include "prm_score/score/shared_prefix_engine.h"
 
 namespace prm_score {
 namespace {

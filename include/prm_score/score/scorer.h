@@ -4,11 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "prm_score/score/document_stream.h"
 #include "prm_score/text/document.h"
 #include "prm_score/text/prompt.h"
 #include "prm_score/text/tokenizer.h"
@@ -57,22 +57,6 @@ struct ResolvedDevice {
 
 [[nodiscard]] std::string torch_version();
 
-// Where the documents of a run come from.
-class LineSource {
- public:
-  virtual ~LineSource() = default;
-
-  // The next line, after waiting for it if need be; nullopt at the end. Called on a thread of its own. What it throws
-  // ends the run, when the rows of the lines before it are taken.
-  [[nodiscard]] virtual std::optional<InputLine> next() = 0;
-
-  // Makes a next() that waits return soon. Called at the end of every run, from another thread than next().
-  virtual void interrupt() = 0;
-};
-
-// Takes the result of a line; a line that cannot be scored has a reward with `error`. False: that is enough.
-using TakeReward = std::function<bool(const RowOrigin& origin, const DocumentReward& reward)>;
-
 // Not thread-safe: one `score` at a time.
 class Scorer {
  public:
@@ -85,11 +69,7 @@ class Scorer {
   // A document that cannot be scored gives a DocumentReward with `error`. Throws Error only if the run cannot go on.
   [[nodiscard]] DocumentReward score(const Document& document);
 
-  // Scores what comes, many documents a step, and gives the results to `take` (on this thread) in the order of the
-  // lines, as soon as they are there: when the source pauses, nothing is kept back. Lines are read and tokenised on
-  // another thread meanwhile, a bounded number ahead. Ends when the source does, when `take` has enough, or between
-  // two steps once `stop` is set (by a signal handler, say); lines under way are then given up. Throws what the source
-  // and `take` throw, and Error if the run cannot go on.
+  // Scores what comes, as score_stream() says.
   void score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop);
 
   [[nodiscard]] const ScorerInfo& info() const;

@@ -1,4 +1,4 @@
-#include "prm_score/score/engine.h"
+#include "prm_score/score/shared_prefix_engine.h"
 
 #include <algorithm>
 #include <cassert>
@@ -8,13 +8,6 @@
 #include "prm_score/error.h"
 
 namespace prm_score {
-namespace {
-
-JudgedPlan unanswered(int64_t ticket, int64_t num_chunks) {
-  return {.ticket = ticket, .log_odds = std::vector<std::optional<float>>(num_chunks)};
-}
-
-}  // namespace
 
 SharedPrefixEngine::SharedPrefixEngine(std::unique_ptr<StepModel> model, int64_t max_batch_tokens)
     : model_(std::move(model)), max_batch_tokens_(max_batch_tokens) {
@@ -24,7 +17,7 @@ SharedPrefixEngine::SharedPrefixEngine(std::unique_ptr<StepModel> model, int64_t
 void SharedPrefixEngine::add(int64_t ticket, ScorePlan plan, int64_t num_chunks) {
   num_rows_waiting_ += plan.num_rows();
   Work& work = work_.emplace_back();
-  work.result = unanswered(ticket, num_chunks);
+  work.result = JudgedPlan::unanswered(ticket, num_chunks);
   work.plan = std::move(plan);
 }
 
@@ -114,45 +107,6 @@ std::vector<JudgedPlan> SharedPrefixEngine::run_step() {
 void SharedPrefixEngine::clear() {
   work_.clear();
   num_rows_waiting_ = 0;
-}
-
-void OracleEngine::add(int64_t ticket, ScorePlan plan, int64_t num_chunks) {
-  num_rows_waiting_ += plan.num_rows_alone();
-  work_.push_back({.result = unanswered(ticket, num_chunks), .plan = std::move(plan)});
-}
-
-std::vector<JudgedPlan> OracleEngine::run_step() {
-  try {
-    if (!work_.empty() && !work_.front().is_done()) run_next_prompt(work_.front());
-  } catch (...) {
-    clear();
-    throw;
-  }
-  std::vector<JudgedPlan> judged;
-  while (!work_.empty() && work_.front().is_done()) {
-    judged.push_back(std::move(work_.front().result));
-    work_.pop_front();
-  }
-  return judged;
-}
-
-void OracleEngine::clear() {
-  work_.clear();
-  num_rows_waiting_ = 0;
-}
-
-void OracleEngine::run_next_prompt(Work& work) {
-  const TrunkPlan& trunk = work.plan.trunks[work.trunk];
-  if (work.branch < trunk.branches.size()) {
-    const Branch& branch = trunk.branches[work.branch++];
-    const std::vector<TokenId> input_ids = prompt_of(trunk, branch);
-    work.result.log_odds[branch.chunk] = judge_.log_odds(input_ids);
-    num_rows_waiting_ -= std::ssize(input_ids);
-  }
-  if (work.branch == trunk.branches.size()) {
-    ++work.trunk;
-    work.branch = 0;
-  }
 }
 
 }  // namespace prm_score

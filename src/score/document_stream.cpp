@@ -1,0 +1,169 @@
+#include "prm_score/score/document_stream.h"
+
+#include <cmath>
+#include <deque>
+#include <exception>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "prm_score/error.h"
+#include "prm_score/score/bounded_queue.h"
+#include "prm_score/score/reward.h"
+#include "prm_score/score/score_plan.h"
+
+namespace prm_score {
+namespace {
+
+// nan, inf or -inf. What sign a nan has is chance.
+std::string name_of_non_finite(float number) { return std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf"; }
+
+DocumentReward bad_document(std::string error) {
+  DocumentReward result;
+  result.error = std::move(error);
+  return result;
+}
+
+// A line on its way from the source to its row.
+struct LineUnderWay {
+  RowOrigin origin;
+  DocumentReward result;  // all but what the judge says; a set `error` is final
+  std::vector<Chunk> chunks;
+  ScorePlan plan;
+  bool is_done = false;
+
+  // In rows of a step. A line without rows takes memory, too: about 1 KB a row counts.
+  [[nodiscard]] int64_t weight() const {
+    const size_t num_bytes = origin.id_json.size() + origin.input_json.size() + result.error.size() +
+                             result.spans.size() * sizeof(ChunkSpan);
+    return plan.num_rows() + 1 + static_cast<int64_t>(num_bytes / 1024);
+  }
+};
+
+// Fills in what the judge said of every chunk.
+void finish(LineUnderWay& line, std::vector<std::optional<float>> log_odds, LastChunk last_chunk) {
+  line.is_done = true;
+  for (size_t chunk = 0; chunk < log_odds.size(); ++chunk) {
+    if (log_odds[chunk] && !std::isfinite(*log_odds[chunk])) {
+      line.result = bad_document("log_odds: chunk " + std::to_string(chunk) + ": expected finite logits, got " +
+                                 name_of_non_finite(*log_odds[chunk]));
+      return;
+    }
+  }
+  line.result.reward = mean_log_odds(log_odds, line.chunks, last_chunk);
+  line.result.log_odds = std::move(log_odds);
+}
+
+LineUnderWay prepare(const PromptBuilder& builder, bool spans, InputLine line) {
+  LineUnderWay prepared;
+  if (auto* bad = std::get_if<LineError>(&line)) {
+    prepared.origin = std::move(bad->origin);
+    prepared.result = bad_document(std::move(bad->reason));
+    prepared.is_done = true;
+    return prepared;
+  }
+  auto& document = std::get<Document>(line);
+  prepared.origin = std::move(document.origin);
+  DocumentPrompts prompts = builder.build(document, {.spans = spans});
+  if (!prompts.error.empty()) {
+    prepared.result = bad_document(std::move(prompts.error));
+    prepared.is_done = true;
+    return prepared;
+  }
+  prepared.result.num_tokens = prompts.num_tokens;
+  prepared.result.num_chunks = std::ssize(prompts.chunks);
+  prepared.result.spans = std::move(prompts.spans);
+  prepared.result.warnings = prompts.warnings;
+  prepared.chunks = std::move(prompts.chunks);
+  prepared.plan = make_score_plan(std::move(prompts));
+  return prepared;
+}
+
+template <typename Work>
+std::thread start_thread(Work work) {
+  try {
+    return std::thread(std::move(work));
+  } catch (const std::system_error& error) {
+    throw Error(std::string("a thread for reading cannot be started: ") + error.what());
+  }
+}
+
+// Lines read and tokenised ahead on a thread of their own.
+class ReadAhead {
+ public:
+  // `prepare`: from a line of the source to a LineUnderWay. At most `max_rows` rows are kept ready.
+  template <typename Prepare>
+  ReadAhead(LineSource& source, Prepare prepare, int64_t max_rows) : source_(source), queue_(max_rows) {
+    thread_ = start_thread([this, prepare] {
+      try {
+        while (auto line = source_.next()) {
+          LineUnderWay prepared = prepare(*std::move(line));
+          const int64_t weight = prepared.weight();
+          if (!queue_.push(std::move(prepared), weight)) return;
+        }
+        queue_.close();
+      } catch (...) {
+        queue_.close(std::current_exception());
+      }
+    });
+  }
+  ~ReadAhead() {
+    queue_.cancel();
+    source_.interrupt();
+    thread_.join();
+  }
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+
+  [[nodiscard]] BoundedQueue<LineUnderWay>& queue() { return queue_; }
+
+ private:
+  LineSource& source_;
+  BoundedQueue<LineUnderWay> queue_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+void score_stream(const PromptBuilder& builder, Engine& engine, const StreamOptions& options, LineSource& source,
+                  const TakeReward& take, const std::atomic<bool>& stop) {
+  const int64_t max_rows = options.max_rows;
+  engine.clear();
+  std::deque<LineUnderWay> under_way;  // in the order of the input
+  std::deque<int64_t> weights;         // of each
+  int64_t weight_under_way = 0;        // of those that wait for their turn, rows that are done counted on
+  int64_t num_taken = 0;               // lines that have left under_way: a line's ticket is num_taken + its place
+  ReadAhead ahead(
+      source, [&](InputLine line) { return prepare(builder, options.spans, std::move(line)); }, 2 * max_rows);
+
+  while (!stop) {
+    // What is there, up to a full step; wait only if nothing is under way.
+    while (engine.num_rows_waiting() < max_rows && (under_way.empty() || weight_under_way < 4 * max_rows)) {
+      auto line = under_way.empty() ? ahead.queue().pop() : ahead.queue().try_pop();
+      if (!line) break;
+      const int64_t ticket = num_taken + std::ssize(under_way);
+      weights.push_back(line->weight());
+      weight_under_way += weights.back();
+      if (!line->is_done) engine.add(ticket, std::move(line->plan), line->result.num_chunks);
+      under_way.push_back(*std::move(line));
+    }
+    if (under_way.empty()) return;
+
+    if (!under_way.front().is_done) {
+      for (JudgedPlan& judged : engine.run_step()) {
+        finish(under_way[judged.ticket - num_taken], std::move(judged.log_odds), options.last_chunk);
+      }
+    }
+    while (!under_way.empty() && under_way.front().is_done) {
+      if (!take(under_way.front().origin, under_way.front().result)) return;
+      under_way.pop_front();
+      weight_under_way -= weights.front();
+      weights.pop_front();
+      ++num_taken;
+    }
+  }
+}
+
+}  // namespace prm_score

@@ -1,0 +1,305 @@
+#include "prm_score/score/document_stream.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <limits>
+#include <mutex>
+#include <new>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "../text/byte_tokenizer.h"
+#include <gtest/gtest.h>
+
+namespace prm_score {
+namespace {
+
+// A judge without a model: what it says of a prompt follows from its ids. As many rows a step as it is told.
+class FakeEngine final : public Engine {
+ public:
+  explicit FakeEngine(int64_t rows_of_a_step) : rows_of_a_step_(rows_of_a_step) {}
+
+  void add(int64_t ticket, ScorePlan plan, int64_t num_chunks) override {
+    num_rows_waiting_ += plan.num_rows();
+    work_.push_back({.plan = std::move(plan), .judged = JudgedPlan::unanswered(ticket, num_chunks)});
+  }
+  [[nodiscard]] int64_t num_rows_waiting() const override { return num_rows_waiting_; }
+  [[nodiscard]] std::vector<JudgedPlan> run_step() override {
+    if (before_step) before_step();
+    ++num_steps;
+    std::vector<JudgedPlan> judged;
+    for (int64_t num_rows = 0; !work_.empty() && num_rows < rows_of_a_step_;) {
+      Work& work = work_.front();
+      for (const TrunkPlan& trunk : work.plan.trunks) {
+        for (const Branch& branch : trunk.branches) {
+          work.judged.log_odds[branch.chunk] = log_odds_of(prompt_of(trunk, branch));
+        }
+      }
+      num_rows += work.plan.num_rows();
+      num_rows_waiting_ -= work.plan.num_rows();
+      judged.push_back(std::move(work.judged));
+      work_.pop_front();
+    }
+    return judged;
+  }
+  void clear() override {
+    work_.clear();
+    num_rows_waiting_ = 0;
+  }
+
+  [[nodiscard]] static float log_odds_of(const std::vector<TokenId>& ids) {
+    uint32_t hash = 17;
+    for (const TokenId id : ids) hash = hash * 31 + static_cast<uint32_t>(id);
+    if (ids.size() > 2 && ids.front() == '!') return std::numeric_limits<float>::quiet_NaN();
+    return static_cast<float>(hash % 1000) / 100;
+  }
+
+  std::function<void()> before_step;
+  int64_t num_steps = 0;
+
+ private:
+  struct Work {
+    ScorePlan plan;
+    JudgedPlan judged;
+  };
+
+  int64_t rows_of_a_step_;
+  int64_t num_rows_waiting_ = 0;
+  std::deque<Work> work_;
+};
+
+InputLine line_of(int64_t number) {
+  RowOrigin origin;
+  origin.line = origin.num_lines = number;
+  if (number % 7 == 0) return LineError{std::move(origin), "bad"};
+  Document document;
+  document.origin = std::move(origin);
+  document.text = std::string(static_cast<size_t>(number * 37 % 301), 'a');  // some of them empty: bad
+  return document;
+}
+
+// Lines 1 to `num_lines`; before each what `before` does with its number.
+class Lines final : public LineSource {
+ public:
+  explicit Lines(int64_t num_lines, std::function<void(int64_t)> before = nullptr)
+      : num_lines_(num_lines), before_(std::move(before)) {}
+
+  std::optional<InputLine> next() override {
+    if (number_ == num_lines_) return std::nullopt;
+    if (before_) before_(number_ + 1);
+    if (is_interrupted_) return std::nullopt;
+    num_read_ = ++number_;
+    return line_of(number_);
+  }
+  void interrupt() override {
+    const std::lock_guard lock(mutex_);
+    is_interrupted_ = true;
+    wake_.notify_all();
+  }
+  // As a source does whose input pauses.
+  void wait() {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return is_interrupted_.load(); });
+  }
+  [[nodiscard]] int64_t num_read() const { return num_read_; }
+
+ private:
+  const int64_t num_lines_;
+  const std::function<void(int64_t)> before_;
+  int64_t number_ = 0;
+  std::atomic<int64_t> num_read_ = 0;
+  std::atomic<bool> is_interrupted_ = false;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+};
+
+class DocumentStream : public testing::Test {
+ protected:
+  struct Row {
+    int64_t line;
+    std::optional<double> reward;
+    std::string error;
+    friend bool operator==(const Row&, const Row&) = default;
+  };
+
+  void run(LineSource& source, Engine& engine, int64_t max_rows = 512) {
+    score_stream(
+        builder_, engine, {.max_rows = max_rows}, source,
+        [this](const RowOrigin& origin, const DocumentReward& reward) {
+          rows_.push_back({origin.line, reward.reward, reward.error});
+          return !take_ || take_();
+        },
+        stop_);
+  }
+  void expect_lines(int64_t num_lines) const {
+    ASSERT_EQ(std::ssize(rows_), num_lines);
+    for (int64_t i = 0; i < num_lines; ++i) {
+      EXPECT_EQ(rows_[i].line, i + 1);
+      EXPECT_EQ(rows_[i].reward.has_value(), rows_[i].error.empty());
+      EXPECT_EQ(rows_[i].error == "bad", (i + 1) % 7 == 0);
+    }
+  }
+
+  ByteTokenizer tokenizer_;
+  PromptBuilder builder_{tokenizer_, PromptOptions{}, 4096};
+  std::vector<Row> rows_;
+  std::function<bool()> take_;
+  std::atomic<bool> stop_ = false;
+};
+
+TEST_F(DocumentStream, EveryLineOnceInOrderWhateverTheSteps) {
+  std::vector<Row> expected;
+  for (const int64_t max_rows : {64, 512, 100000}) {
+    rows_.clear();
+    Lines lines(500);
+    FakeEngine engine(max_rows);
+    run(lines, engine, max_rows);
+    expect_lines(500);
+    if (expected.empty()) expected = rows_;
+    EXPECT_EQ(rows_, expected);
+  }
+}
+
+TEST_F(DocumentStream, EveryLineOnceInOrderWhateverTheSpeed) {
+  for (int seed = 0; seed < 20; ++seed) {
+    rows_.clear();
+    std::mt19937 random(seed), other(seed + 100);
+    const auto pause = [](std::mt19937& generator) {
+      if (generator() % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(generator() % 300));
+    };
+    Lines lines(200, [&](int64_t) { pause(random); });
+    FakeEngine engine(64 << seed % 6);
+    engine.before_step = [&] { pause(other); };
+    run(lines, engine);
+    expect_lines(200);
+  }
+}
+
+TEST_F(DocumentStream, RowsDoNotWaitForALineThatDoesNotCome) {
+  std::mutex mutex;
+  std::condition_variable wake;
+  int64_t num_taken = 0;
+  Lines* source = nullptr;
+  Lines lines(20, [&](int64_t number) {
+    if (number == 1) return;
+    std::unique_lock lock(mutex);  // the next line comes once the row of the one before is there
+    EXPECT_TRUE(wake.wait_for(lock, std::chrono::seconds(60), [&] { return num_taken == number - 1; }));
+  });
+  source = &lines;
+  take_ = [&] {
+    const std::lock_guard lock(mutex);
+    ++num_taken;
+    wake.notify_all();
+    return true;
+  };
+  FakeEngine engine(100000);
+  run(*source, engine, 100000);
+  expect_lines(20);
+}
+
+TEST_F(DocumentStream, ReadsABoundedNumberAhead) {
+  Lines lines(100000);
+  FakeEngine engine(64);
+  int64_t most = 0;
+  take_ = [&] {
+    most = std::max(most, lines.num_read() - std::ssize(rows_));
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+    return rows_.size() < 2000;
+  };
+  run(lines, engine, 512);
+  EXPECT_LE(most, 6 * 512 + 8);
+}
+
+TEST_F(DocumentStream, EndsWhenThereIsEnough) {
+  Lines lines(100000);
+  FakeEngine engine(512);
+  take_ = [this] { return rows_.size() < 10; };
+  run(lines, engine);
+  expect_lines(10);
+}
+
+TEST_F(DocumentStream, AStopEndsItWhileTheInputPauses) {
+  Lines* source = nullptr;
+  Lines lines(10, [&](int64_t number) {
+    if (number == 5) source->wait();
+  });
+  source = &lines;
+  FakeEngine engine(512);
+  std::thread signal([&] {
+    while (lines.num_read() < 4) std::this_thread::yield();
+    stop_ = true;
+    lines.interrupt();  // as the signal handler's pipe does
+  });
+  run(lines, engine);
+  signal.join();
+  EXPECT_LE(rows_.size(), 4u);
+}
+
+TEST_F(DocumentStream, WhatTheSourceThrowsComesAfterTheRowsBefore) {
+  Lines lines(100, [](int64_t number) {
+    if (number == 51) throw std::runtime_error("cable pulled");
+  });
+  FakeEngine engine(512);
+  EXPECT_THROW(run(lines, engine), std::runtime_error);
+  expect_lines(50);
+}
+
+TEST_F(DocumentStream, MemoryThatRunsOutOnTheReadingThreadEndsTheRun) {
+  Lines lines(100, [](int64_t number) {
+    if (number == 30) throw std::bad_alloc();
+  });
+  FakeEngine engine(512);
+  EXPECT_THROW(run(lines, engine), std::bad_alloc);
+  expect_lines(29);
+}
+
+TEST_F(DocumentStream, WhatTheEngineAndTheTakerThrowEndsTheRun) {
+  for (const bool in_engine : {true, false}) {
+    rows_.clear();
+    Lines lines(100000);
+    FakeEngine engine(512);
+    const std::function<void()> fail = [n = 0]() mutable {
+      if (++n == 5) throw std::runtime_error("enough");
+    };
+    if (in_engine) {
+      engine.before_step = fail;
+    } else {
+      take_ = [fail] { return fail(), true; };
+    }
+    EXPECT_THROW(run(lines, engine), std::runtime_error);
+    EXPECT_LT(rows_.size(), 100u);
+    take_ = nullptr;
+  }
+}
+
+TEST_F(DocumentStream, ADocumentWithoutAFiniteJudgementIsBadAlone) {
+  class Odd final : public LineSource {
+   public:
+    std::optional<InputLine> next() override {
+      if (number_ == 3) return std::nullopt;
+      Document document;
+      document.origin.line = ++number_;
+      document.text = std::string(200, number_ == 2 ? '!' : 'a');
+      return document;
+    }
+    void interrupt() override {}
+
+   private:
+    int64_t number_ = 0;
+  } source;
+  FakeEngine engine(512);
+  run(source, engine);
+  ASSERT_EQ(rows_.size(), 3u);
+  EXPECT_TRUE(rows_[0].reward && rows_[2].reward);
+  EXPECT_EQ(rows_[1].error, "log_odds: chunk 1: expected finite logits, got nan");
+}
+
+}  // namespace
+}  // namespace prm_score
