@@ -17,6 +17,7 @@ TEST(FormatMetadata, HoldsWhatTheHeaderSays) {
   metadata.command_line = {"prm-score", "\xFF"};
   metadata.options = {{"chunk-size", "64"}, {"model", "null"}};
   metadata.checkpoint = CheckpointMetadata{.folder = "/m",
+                                           .random_weights = "",
                                            .model_type = "qwen2",
                                            .label_a = "A",
                                            .label_b = "B",

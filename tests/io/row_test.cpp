@@ -67,14 +67,18 @@ TEST(FormatRow, ADocumentWithAnErrorIsABadRow) {
 }
 
 TEST(FormatErrorRow, IsTheDocumentedOne) {
-  LineError error{line(7), "text: missing field \"text\""};
+  LineError error;
+  error.origin = line(7);
+  error.reason = "text: missing field \"text\"";
   error.origin.id_json = "\"x\"";
   EXPECT_EQ(format_error_row(error),
             "{\"line\":7,\"id\":\"x\",\"reward\":null,\"error\":\"text: missing field \\\"text\\\"\"}\n");
 }
 
 TEST(FormatErrorRow, IsJsonWhateverTheNames) {
-  LineError error{line(7), "\xFF: missing\n"};
+  LineError error;
+  error.origin = line(7);
+  error.reason = "\xFF: missing\n";
   error.origin.file = "\xC3.jsonl\x01";
   error.origin.input_json = "{}";
   EXPECT_EQ(format_error_row(error),

@@ -50,7 +50,9 @@ Step step_of(const std::vector<int64_t>& num_rows) {
   Step step;
   int64_t num_shared = 0;
   for (const int64_t rows : num_rows) {
-    Segment segment = {.num_shared = num_shared, .extends_trunk = step.segments.size() % 2 == 0};
+    Segment segment;
+    segment.num_shared = num_shared;
+    segment.extends_trunk = step.segments.size() % 2 == 0;
     segment.begin = std::ssize(step.input_ids);
     segment.end = segment.begin + rows;
     for (int64_t i = 0; i < rows; ++i) step.input_ids.push_back(static_cast<int32_t>(step.input_ids.size()));

@@ -129,8 +129,10 @@ TEST(MakeScorePlanTest, HostileDocumentsCanBePutTogetherAgain) {
       std::ifstream lines(data / "golden" / "prompts" / "documents.jsonl");
       for (std::string line; std::getline(lines, line);) {
         const auto json = nlohmann::json::parse(line);
-        const DocumentPrompts prompts =
-            builder.build({.origin = {}, .text = json.at("text"), .context = json.value("context", "")}, {});
+        Document document;
+        document.text = json.at("text");
+        document.context = json.value("context", "");
+        const DocumentPrompts prompts = builder.build(document, {});
         if (!prompts.error.empty()) continue;
         const ScorePlan plan = make_score_plan(prompts);
         std::map<int64_t, std::vector<TokenId>> got;
