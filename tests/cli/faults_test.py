@@ -51,6 +51,53 @@ class FullDisk(program.ProgramTest):
         self.assertFalse((self.disk / "out").exists())
 
 
+@unittest.skipIf(STRACE is None, "strace is not installed")
+class FailingDisk(program.ProgramTest):
+    """The kernel's answer to a call on F.partial is replaced."""
+
+    def setUp(self):
+        super().setUp()
+        self.out = self.folder / "rewards.jsonl"
+        self.partial = self.folder / "rewards.jsonl.partial"
+        self.text = "Fellow citizens of the Senate and of the House of Representatives. " * 4
+        self.lines = [json.dumps({"id": number, "text": self.text}).encode() + b"\n" for number in range(30)]
+
+    def inject(self, fault):
+        return (STRACE, "-f", "-qq", "-o", "/dev/null", "-P", self.partial, "-e", "inject=" + fault)
+
+    def expect_resumed(self):
+        expected = run(stdin=b"".join(self.lines)).stdout
+        self.assertTrue(expected.startswith(self.partial.read_bytes()))
+        self.assertEqual(run("--output", self.out, "--resume", stdin=b"".join(self.lines)).returncode, 0)
+        self.assertEqual(self.out.read_bytes(), expected)
+
+    def test_a_quota_that_is_reached(self):
+        done = run("--output", self.out, stdin=b"".join(self.lines), through=self.inject("write:error=EDQUOT:when=8+"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{self.partial}: cannot be written: Disk quota exceeded", done.stderr.decode())
+        self.assertEqual(self.partial.read_bytes().count(b"\n"), 7)
+        self.expect_resumed()
+
+    def test_after_an_fsync_that_failed_the_state_says_no_more(self):
+        command = [*map(str, self.inject("fsync:error=EIO:when=1")), program.PROGRAM, "--model", str(MODEL),
+                   "--output", str(self.out)]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=program.environment())
+        try:
+            for line in self.lines:  # till it has noticed
+                child.stdin.write(line)
+                child.stdin.flush()
+                time.sleep(0.3)
+        except BrokenPipeError:
+            pass
+        _, said = child.communicate(timeout=60)
+        self.assertEqual(child.returncode, 1, said.decode())
+        self.assertIn("Input/output error", said.decode())
+        state = json.loads((self.folder / "rewards.jsonl.state").read_text())
+        self.assertEqual(state["progress"]["bytes"], 0)
+        self.assertGreater(self.partial.stat().st_size, 0)
+        self.expect_resumed()
+
+
 class BrokenInput(program.ProgramTest):
     @unittest.skipIf(STRACE is None, "strace is not installed")
     def test_a_read_error_in_the_middle_of_a_file(self):
