@@ -24,6 +24,8 @@ constexpr CommandSpec kCommands[] = {
     {Command::kScore, kForScore, "",
      "Scores documents with a chunk-judging preference model: JSON lines in, one row per line out."},
     {Command::kPrompts, kForPrompts, "prompts", "Writes the prompt of each chunk instead of scoring it."},
+    {Command::kPairs, kForPairs, "pairs",
+     "Scores preference pairs (chosen, rejected) and says how often the chosen text gets the larger reward."},
     {Command::kInfo, kForInfo, "info", "Says what a checkpoint is and what memory it needs."}};
 
 constexpr char kFooter[] =

@@ -8,13 +8,6 @@ namespace {
 
 bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
-// Why `key` is no string of the line; empty if it is one.
-std::string why_not_string(const std::string& key, const JsonMember* field) {
-  if (field == nullptr) return key + ": missing field \"" + key + "\"";
-  if (field->kind == JsonKind::kString) return "";
-  return key + ": expected a string, got " + std::string(json_kind_name(field->kind));
-}
-
 // The kept fields as one JSON object, in input order.
 std::string kept_json(const std::vector<JsonMember>& fields, const InputFields& names) {
   std::string json = "{";
@@ -30,6 +23,17 @@ std::string kept_json(const std::vector<JsonMember>& fields, const InputFields& 
 
 }  // namespace
 
+std::string why_not_string(const std::string& key, const JsonMember* field) {
+  if (field == nullptr) return key + ": missing field \"" + key + "\"";
+  if (field->kind == JsonKind::kString) return "";
+  return key + ": expected a string, got " + std::string(json_kind_name(field->kind));
+}
+
+void repeat_in_row(const JsonLine& line, const InputFields& fields, RowOrigin& origin) {
+  if (const auto* id = line.find(fields.id)) origin.id_json = id->value_json;
+  if (fields.keep_all || !fields.keep.empty()) origin.input_json = kept_json(line.fields, fields);
+}
+
 DocumentParser::DocumentParser(InputFields fields) : fields_(std::move(fields)) {
   wanted_.all = fields_.keep_all;
   wanted_.keys = fields_.keep;
@@ -44,9 +48,7 @@ InputLine DocumentParser::parse(std::string_view line, RowOrigin origin) const {
   if (parsed.kind != JsonKind::kObject) {
     return LineError{std::move(origin), "line: expected an object, got " + std::string(json_kind_name(parsed.kind))};
   }
-  if (const auto* id = parsed.find(fields_.id)) origin.id_json = id->value_json;
-  if (fields_.keep_all || !fields_.keep.empty()) origin.input_json = kept_json(parsed.fields, fields_);
-
+  repeat_in_row(parsed, fields_, origin);
   const auto* text = parsed.find(fields_.text);
   if (auto reason = why_not_string(fields_.text, text); !reason.empty()) return LineError{std::move(origin), reason};
   if (!fields_.context) return Document{std::move(origin), text->text, ""};
@@ -57,34 +59,38 @@ InputLine DocumentParser::parse(std::string_view line, RowOrigin origin) const {
   return Document{std::move(origin), text->text, context->text};
 }
 
-JsonlReader::JsonlReader(JsonlReaderOptions options)
-    : lines_(options.lines), max_line_bytes_(options.lines.max_line_bytes), parser_(std::move(options.fields)) {}
+RowLineReader::RowLineReader(LineReaderOptions options) : lines_(options), max_line_bytes_(options.max_line_bytes) {}
 
-std::optional<InputLine> JsonlReader::next() {
+std::optional<RowLine> RowLineReader::next() {
   while (const auto line = lines_.next()) {
-    if (line->is_too_long) {
-      return LineError{origin_of(*line), "line: longer than " + std::to_string(max_line_bytes_) + " bytes"};
-    }
-    if (!is_blank(line->bytes)) return parser_.parse(line->bytes, origin_of(*line));
+    if (!line->is_too_long && is_blank(line->bytes)) continue;
+    RowLine found;
+    const auto& files = lines_.files();
+    if (files.size() > 1) found.origin.file = files[line->file_index];
+    found.origin.line = line->number;
+    found.origin.num_lines = lines_.num_lines();
+    found.origin.input_sha256 = line->input_sha256;
+    found.bytes = line->bytes;
+    if (line->is_too_long) found.error = "line: longer than " + std::to_string(max_line_bytes_) + " bytes";
+    return found;
   }
   return std::nullopt;
+}
+
+JsonlReader::JsonlReader(JsonlReaderOptions options)
+    : lines_(std::move(options.lines)), parser_(std::move(options.fields)) {}
+
+std::optional<InputLine> JsonlReader::next() {
+  auto line = lines_.next();
+  if (!line) return std::nullopt;
+  if (!line->error.empty()) return LineError{std::move(line->origin), std::move(line->error)};
+  return parser_.parse(line->bytes, std::move(line->origin));
 }
 
 std::optional<RowOrigin> JsonlReader::skip() {
-  while (const auto line = lines_.next()) {
-    if (line->is_too_long || !is_blank(line->bytes)) return origin_of(*line);
-  }
-  return std::nullopt;
-}
-
-RowOrigin JsonlReader::origin_of(const Line& line) const {
-  const auto& files = lines_.files();
-  RowOrigin origin;
-  if (files.size() > 1) origin.file = files[line.file_index];
-  origin.line = line.number;
-  origin.num_lines = lines_.num_lines();
-  origin.input_sha256 = line.input_sha256;
-  return origin;
+  auto line = lines_.next();
+  if (!line) return std::nullopt;
+  return std::move(line->origin);
 }
 
 }  // namespace prm_score

@@ -36,14 +36,35 @@ Json engine_json(const CheckpointMetadata& checkpoint) {
           {"prefix_sharing", checkpoint.prefix_sharing}};
 }
 
+Json accuracy_json(const PairAccuracy& found) {
+  Json json = {{"accuracy", nullptr}, {"num_pairs", found.num_pairs}, {"num_ties", found.num_ties}};
+  json["confidence_interval"] = nullptr;
+  if (found.num_pairs == 0) return json;
+  json["accuracy"] = found.accuracy();
+  const auto [low, high] = found.confidence_interval();
+  json["confidence_interval"] = {low, high};
+  return json;
+}
+
+Json pairs_json(const PairSummary& pairs) {
+  Json json = accuracy_json(pairs.all);
+  json["subsets"] = Json::object();
+  for (const auto& [name, subset] : pairs.subsets) json["subsets"][name] = accuracy_json(subset);
+  return json;
+}
+
 }  // namespace
 
 void RunCounts::add(const DocumentReward& reward) {
   num_tokens += reward.num_tokens;
   for (const auto& log_odds : reward.log_odds) num_chunks += log_odds.has_value() ? 1 : 0;
-  num_special_tokens += reward.warnings.special_tokens ? 1 : 0;
-  num_template_markers += reward.warnings.template_markers ? 1 : 0;
-  num_context_cut += reward.warnings.context_cut ? 1 : 0;
+  add_warnings(reward.warnings);
+}
+
+void RunCounts::add_warnings(const DocumentWarnings& warnings) {
+  num_special_tokens += warnings.special_tokens ? 1 : 0;
+  num_template_markers += warnings.template_markers ? 1 : 0;
+  num_context_cut += warnings.context_cut ? 1 : 0;
 }
 
 std::string format_counts(const RunCounts& counts) { return counts_json(counts).dump(); }
@@ -79,6 +100,7 @@ std::string format_metadata(const Metadata& metadata) {
     json["engine"] = engine_json(*checkpoint);
   }
   json["counts"] = counts_json(metadata.counts);
+  if (metadata.pairs) json["pairs"] = pairs_json(*metadata.pairs);
   json["elapsed_seconds"] = metadata.elapsed_seconds;
   json["stopped_by"] = metadata.stopped_by.empty() ? Json(nullptr) : Json(metadata.stopped_by);
   json["exit_code"] = metadata.exit_code;

@@ -4,6 +4,8 @@
 //            "log_odds":[0.5,null,..],"spans"*:[{"tokens":[0,64],"chars":[0,301],"bytes":[0,303]},..],
 //            "warnings"*:["context_cut",..]}
 //   bad     {"line":7,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward":null,"error":"text: missing field \"text\""}
+//   pair {"line":1,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward_chosen":0.71,"reward_rejected":0.3,"margin":0.41,
+//            "probability":0.6,"warnings"*:[..]}; bad: the four are null, and "error" follows them
 //   prompt  {"line":1,"file"*:"a.jsonl","id"*:..,"chunk":0,"start":0,"end":64,"prompt":"..","input_ids":[220,..]}
 //
 // `id` and the fields in `input` are JSON text of the input, unchanged. Log-odds are in nats, printed shortest as
@@ -109,6 +111,25 @@ std::string format_row(const RowOrigin& origin, const DocumentReward& reward) {
     row += ",\"warnings\":";
     append_warnings(row, reward.warnings);
   }
+  return row + "}\n";
+}
+
+std::string format_pair_row(const RowOrigin& origin, const PairReward& reward) {
+  std::string row = start_row(origin);
+  append_input(row, origin);
+  const auto append = [&](std::string_view name, const std::optional<double>& number) {
+    row.append(",\"").append(name).append("\":");
+    append_number(row, number.value_or(NAN));
+  };
+  append("reward_chosen", reward.reward_chosen);
+  append("reward_rejected", reward.reward_rejected);
+  append("margin", reward.margin);
+  append("probability", reward.probability);
+  if (reward.warnings.any()) {
+    row += ",\"warnings\":";
+    append_warnings(row, reward.warnings);
+  }
+  if (!reward.error.empty()) row.append(",\"error\":").append(to_json_string(reward.error));
   return row + "}\n";
 }
 

@@ -31,6 +31,7 @@ TEST(FormatRow, HasTheDocumentedFieldsInOrder) {
                    .line = 3,
                    .id_json = "12345678901234567890123",
                    .input_json = "{\"k\": 1.0}",
+                   .subset = {},
                    .input_sha256 = {}};
   auto reward = reward_of({std::nullopt, 0.25F}, 0.25);
   reward.spans = {{0, 64, 0, 301, 0, 303}, {64, 70, 300, 320, 302, 330}};

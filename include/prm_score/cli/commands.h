@@ -15,6 +15,9 @@ namespace prm_score {
 // Scores documents. Errors are reported here, so that the metadata can hold them: only those before the run are thrown.
 [[nodiscard]] int run_score(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop);
 
+// Scores preference pairs; the accuracy goes to the log and into the metadata. Errors as run_score().
+[[nodiscard]] int run_pairs(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop);
+
 // Writes the prompts of documents; needs of the checkpoint only tokenizer and config.json.
 [[nodiscard]] int run_prompts(const Options& options, StopSignals& stop);
 

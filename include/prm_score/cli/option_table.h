@@ -9,7 +9,7 @@
 
 namespace prm_score {
 
-enum : unsigned { kForScore = 1, kForPrompts = 2, kForInfo = 4 };  // bits of OptionSpec::commands
+enum : unsigned { kForScore = 1, kForPrompts = 2, kForInfo = 4, kForPairs = 8 };  // bits of OptionSpec::commands
 
 struct OptionSpec {
   const char* name;        // without the dashes

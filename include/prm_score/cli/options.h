@@ -12,12 +12,13 @@
 #include <vector>
 
 #include "prm_score/io/jsonl_reader.h"
+#include "prm_score/io/pair_reader.h"
 #include "prm_score/text/prompt.h"
 #include "prm_score/text/tokenizer.h"
 
 namespace prm_score {
 
-enum class Command { kScore, kPrompts, kInfo };
+enum class Command { kScore, kPrompts, kPairs, kInfo };
 enum class Progress { kAuto, kPlain, kNone };
 
 struct Options {
@@ -32,6 +33,7 @@ struct Options {
   int threads = 0;  // 0 = as many as there are processors for this process
 
   InputFields fields;
+  PairFields pair_fields;
   std::optional<int64_t> limit;
   int64_t max_line_bytes = 256 << 20;
 

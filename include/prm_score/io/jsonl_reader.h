@@ -42,8 +42,35 @@ class DocumentParser {
   JsonMemberSelection wanted_;
 };
 
-// Gives every line but those of JSON white space only, in order; Errors and bounds as LineReader. A line that is too
-// long is a LineError. Not thread-safe.
+// Puts id and kept fields of the line, which is an object, where its row finds them.
+void repeat_in_row(const JsonLine& line, const InputFields& fields, RowOrigin& origin);
+
+// Why `key` is no string of a line; empty if it is one. `field`: the line's, nullptr if there is none.
+[[nodiscard]] std::string why_not_string(const std::string& key, const JsonMember* field);
+
+// A line that gets a row.
+struct RowLine {
+  RowOrigin origin;        // without what is in the line
+  std::string_view bytes;  // valid until the next call
+  std::string error;       // "line: longer than .. bytes"; empty if it was read
+};
+
+// Gives every line but those of JSON white space only, in order; Errors and bounds as LineReader. Not thread-safe.
+class RowLineReader {
+ public:
+  explicit RowLineReader(LineReaderOptions options);
+
+  // nullopt at the end, at the limit, or when stopped.
+  [[nodiscard]] std::optional<RowLine> next();
+
+  [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }  // blank ones too
+
+ private:
+  LineReader lines_;
+  int64_t max_line_bytes_;
+};
+
+// Documents from the lines of a RowLineReader; a line that is too long is a LineError. Not thread-safe.
 class JsonlReader {
  public:
   explicit JsonlReader(JsonlReaderOptions options);
@@ -57,10 +84,7 @@ class JsonlReader {
   [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }  // blank ones too
 
  private:
-  [[nodiscard]] RowOrigin origin_of(const Line& line) const;
-
-  LineReader lines_;
-  int64_t max_line_bytes_;
+  RowLineReader lines_;
   DocumentParser parser_;
 };
 

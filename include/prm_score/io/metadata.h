@@ -12,6 +12,8 @@
 //                     "max_batch_tokens": 2048, "prefix_sharing": true}
 //   counts           {"lines": 9, "scored_rows": 7, "bad_rows": 1, "tokens": 2100, "chunks": 35,
 //                     "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 2}}
+//   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0,
+//                    "confidence_interval": [0.37, 0.96], "subsets": {"chat": {..the same..}, ..}}; see pair_summary.h
 //   elapsed_seconds  3.25                        from the start of the program
 //   stopped_by       null, a signal ("SIGTERM") or the message of what stopped the run
 //   exit_code        0
@@ -26,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "prm_score/io/pair_summary.h"
 #include "prm_score/text/document.h"
 
 namespace prm_score {
@@ -40,6 +43,7 @@ struct RunCounts {
 
   // Counts what is in a scored row; the rows themselves are counted where they are written.
   void add(const DocumentReward& reward);
+  void add_warnings(const DocumentWarnings& warnings);
 };
 
 struct CheckpointMetadata {
@@ -62,6 +66,7 @@ struct Metadata {
   std::optional<CheckpointMetadata> checkpoint;
   std::string template_sha256;
   RunCounts counts;
+  std::optional<PairSummary> pairs;
   double elapsed_seconds = 0;
   std::string stopped_by;  // empty if nothing did
   int exit_code = 0;

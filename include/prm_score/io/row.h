@@ -14,6 +14,9 @@ namespace prm_score {
 // The row of a line or document that cannot be scored.
 [[nodiscard]] std::string format_error_row(const LineError& error);
 
+// The row of a preference pair, for `prm-score pairs`, or its error row if `reward.error` is set.
+[[nodiscard]] std::string format_pair_row(const RowOrigin& origin, const PairReward& reward);
+
 // The row of one prompt of a document, for `prm-score prompts`; built with prompt texts.
 [[nodiscard]] std::string format_prompt_row(const RowOrigin& origin, const DocumentPrompts& document,
                                             const Prompt& prompt);

@@ -16,6 +16,7 @@ struct RowOrigin {
   int64_t num_lines = 0;     // physical lines over all files up to this one, it and blank ones included
   std::string id_json;       // JSON text of the id field; empty if the input has none
   std::string input_json;    // JSON object of the kept fields; empty if none are to be kept
+  std::string subset;        // of a preference pair: which part of its data set it belongs to; empty if not said
   std::string input_sha256;  // of the input up to this line, see io/line_reader.h; empty unless asked for
 };
 
@@ -59,6 +60,15 @@ struct DocumentReward {
   std::vector<std::optional<float>> log_odds;  // [num_chunks], nats; nullopt = skipped or dropped chunk
   std::vector<ChunkSpan> spans;                // [num_chunks] if asked for, else empty
   DocumentWarnings warnings;
+  std::string error;
+};
+
+// The result for a preference pair. Either the numbers are set and `error` is empty, or the row is bad.
+struct PairReward {
+  std::optional<double> reward_chosen, reward_rejected;
+  std::optional<double> margin;       // reward_chosen - reward_rejected
+  std::optional<double> probability;  // that the chosen one is preferred, by Bradley and Terry: sigmoid of the margin
+  DocumentWarnings warnings;          // of either text
   std::string error;
 };
 
