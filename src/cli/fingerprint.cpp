@@ -51,6 +51,7 @@ std::vector<fs::path> weight_files(const ScorerOptions& options) {
   std::set<std::string> names;
   for (const auto& [name, tensor] : reader.tensors()) names.insert(tensor.file);
   std::vector<fs::path> files;
+  files.reserve(names.size());
   for (const std::string& name : names) files.push_back(options.model / name);
   return files;
 }

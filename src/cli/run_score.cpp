@@ -88,7 +88,7 @@ int report_complete(OutputFile& output, const Options& options, RunCounts& count
 
 // Passes over what an earlier run answered, and counts it.
 AnsweredInput go_on(const OutputFile& output, JsonlReader& reader, const Options& options, RunCounts& counts) {
-  const AnsweredInput answered = skip_answered(reader, output);
+  AnsweredInput answered = skip_answered(reader, output);
   counts = output.answered().counts;
   counts.num_lines = answered.num_lines;
   if (!output.warning().empty()) {
@@ -104,20 +104,30 @@ bool has_enough_errors(const Options& options, const RunCounts& counts) {
   return options.max_errors && counts.num_bad_rows >= *options.max_errors;
 }
 
+RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentReward& reward) {
+  counts.num_lines = origin.num_lines;
+  if (reward.error.empty()) {
+    ++counts.num_scored_rows;
+    counts.add(reward);
+  } else {
+    ++counts.num_bad_rows;
+  }
+  return counts;
+}
+
+struct Run {
+  const Options& options;
+  StopSignals& stop;
+  RunCounts& counts;
+};
+
 // Scores what is left of the input.
-RunEnd score_lines(Scorer& scorer, JsonlReader& reader, RowOutput& output, const Options& options, StopSignals& stop,
-                   RunCounts& counts) {
+RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutput& output) {
+  const auto& [options, stop, counts] = run;
   if (has_enough_errors(options, counts)) return RunEnd::kMaxErrors;
   RunEnd end = RunEnd::kInput;
   const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
-    RunCounts with_row = counts;
-    with_row.num_lines = origin.num_lines;
-    if (reward.error.empty()) {
-      ++with_row.num_scored_rows;
-      with_row.add(reward);
-    } else {
-      ++with_row.num_bad_rows;
-    }
+    const RunCounts with_row = counts_with(counts, origin, reward);
     output.write(format_row(origin, reward), with_row, origin);
     counts = with_row;
     if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
@@ -154,7 +164,7 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
 
   output.begin(answered);
   stop.finish_rows();
-  const RunEnd end = score_lines(scorer, reader, output, options, stop, counts);
+  const RunEnd end = score_lines({options, stop, counts}, scorer, reader, output);
   if (end == RunEnd::kInput) {
     output.finish(counts, exit_code(end, counts, options.errors_ok));
   } else {

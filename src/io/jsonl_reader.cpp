@@ -59,7 +59,8 @@ InputLine DocumentParser::parse(std::string_view line, RowOrigin origin) const {
   return Document{std::move(origin), text->text, context->text};
 }
 
-RowLineReader::RowLineReader(LineReaderOptions options) : lines_(options), max_line_bytes_(options.max_line_bytes) {}
+RowLineReader::RowLineReader(LineReaderOptions options)
+    : max_line_bytes_(options.max_line_bytes), lines_(std::move(options)) {}
 
 std::optional<RowLine> RowLineReader::next() {
   while (const auto line = lines_.next()) {

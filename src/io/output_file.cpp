@@ -152,10 +152,10 @@ class OutputFile::Impl {
   void begin(int64_t num_lines, const std::string& input_sha256) {
     if (!file_.is_open()) begin_afresh();
     end_at(there_bytes_);  // a torn last row goes
-    written_ = answered_;
+    written_ = answered;
     written_.counts.num_lines = num_lines;
     written_.input_sha256 = input_sha256;
-    synced_bytes_ = answered_.num_bytes;
+    synced_bytes_ = answered.num_bytes;
     syncing_ = std::thread([this] { sync_now_and_then(); });
   }
 
@@ -181,7 +181,7 @@ class OutputFile::Impl {
   void finish(const RunCounts& counts, int exit_code) {
     stop_syncing();
     if (written_.num_bytes < there_bytes_) {
-      throw Error("--resume: input: expected at least the lines that the " + std::to_string(num_rows_there_) +
+      throw Error("--resume: input: expected at least the lines that the " + std::to_string(num_rows_there) +
                   " rows of " + partial() + " answer, found " + std::to_string(counts.num_lines) + " lines");
     }
     written_.counts = counts;
@@ -193,7 +193,7 @@ class OutputFile::Impl {
 
   int complete() {
     if (file_.is_open()) {
-      end_at(answered_.num_bytes);
+      end_at(answered.num_bytes);
       rename_to_new(partial(), path_);
       file_.reset();
     }
@@ -202,9 +202,9 @@ class OutputFile::Impl {
 
   [[nodiscard]] bool is_complete() const { return state_.exit_code.has_value(); }
 
-  RunProgress answered_;
-  int64_t num_rows_there_ = 0;
-  std::string warning_;
+  RunProgress answered;
+  int64_t num_rows_there = 0;
+  std::string warning;
 
  private:
   [[nodiscard]] std::string partial() const { return path_ + ".partial"; }
@@ -235,10 +235,10 @@ class OutputFile::Impl {
     if (has_output && !there.exit_code) {
       throw Error(path_ + ": expected a complete output, as it has its name, found the state of an incomplete one");
     }
-    warning_ = differences(there.recorded, now.recorded);
+    warning = differences(there.recorded, now.recorded);
     state_.exit_code = there.exit_code;
-    answered_ = there.progress;
-    num_rows_there_ = answered_.num_rows();
+    answered = there.progress;
+    num_rows_there = answered.num_rows();
     if (has_output) {
       expect_size(path_, /*may_be_longer=*/false);
     } else {
@@ -251,7 +251,7 @@ class OutputFile::Impl {
     std::error_code error;
     const auto num_bytes = fs::file_size(rows, error);
     if (error) throw Error(rows + ": cannot be read: " + error.message());
-    const auto expected = static_cast<uint64_t>(answered_.num_bytes);
+    const auto expected = static_cast<uint64_t>(answered.num_bytes);
     if (may_be_longer ? num_bytes >= expected : num_bytes == expected) return;
     throw Error(rows + ": expected " + (may_be_longer ? "at least " : "") + std::to_string(expected) +
                 " bytes, as its state says, found " + std::to_string(num_bytes));
@@ -262,8 +262,8 @@ class OutputFile::Impl {
     expect_still_there();
     if (is_complete()) return;
     std::ifstream rows(partial(), std::ios::binary);
-    rows.seekg(there_bytes_ = answered_.num_bytes);
-    for (std::string line; std::getline(rows, line) && !rows.eof(); ++num_rows_there_) {
+    rows.seekg(there_bytes_ = answered.num_bytes);
+    for (std::string line; std::getline(rows, line) && !rows.eof(); ++num_rows_there) {
       if (!is_row(line)) break;  // lost with the power: it was not on the disk yet
       there_bytes_ += std::ssize(line) + 1;
     }
@@ -288,7 +288,7 @@ class OutputFile::Impl {
   bool is_there_already(std::string_view row) {
     const std::string there = read_at(file_.get(), partial(), written_.num_bytes, row.size());
     if (there == row) return true;
-    if (warning_.empty()) {
+    if (warning.empty()) {
       throw Error("--resume: input: expected the lines that are answered, found others: the row after the first " +
                   std::to_string(written_.num_rows()) + " of " + partial() + " is another now");
     }
@@ -405,9 +405,9 @@ std::vector<std::string> OutputFile::names_of(const std::string& path) {
 }
 
 bool OutputFile::is_complete() const { return impl_->is_complete(); }
-const RunProgress& OutputFile::answered() const { return impl_->answered_; }
-int64_t OutputFile::num_rows_there() const { return impl_->num_rows_there_; }
-const std::string& OutputFile::warning() const { return impl_->warning_; }
+const RunProgress& OutputFile::answered() const { return impl_->answered; }
+int64_t OutputFile::num_rows_there() const { return impl_->num_rows_there; }
+const std::string& OutputFile::warning() const { return impl_->warning; }
 void OutputFile::begin(int64_t num_lines, const std::string& input_sha256) { impl_->begin(num_lines, input_sha256); }
 void OutputFile::write(std::string_view row, const RunCounts& counts, const std::string& input_sha256) {
   impl_->write(row, counts, input_sha256);

@@ -125,44 +125,71 @@ class ReadAhead {
   std::thread thread_;
 };
 
+// The lines between queue and `take`, in the order of the input.
+class Window {
+ public:
+  explicit Window(LastChunk last_chunk) : last_chunk_(last_chunk) {}
+
+  [[nodiscard]] bool is_empty() const { return lines_.empty(); }
+
+  // Of those that wait for their turn, rows that are done counted on.
+  [[nodiscard]] int64_t weight() const { return weight_; }
+
+  void add(LineUnderWay line, Engine& engine) {
+    const int64_t ticket = num_taken_ + std::ssize(lines_);
+    weights_.push_back(line.weight());
+    weight_ += weights_.back();
+    if (!line.is_done) engine.add(ticket, std::move(line.plan), line.result.num_chunks);
+    lines_.push_back(std::move(line));
+  }
+
+  // A step, if the line whose turn it is needs one.
+  void run_step(Engine& engine) {
+    if (lines_.front().is_done) return;
+    for (JudgedPlan& judged : engine.run_step()) {
+      finish(lines_[judged.ticket - num_taken_], std::move(judged.log_odds), last_chunk_);
+    }
+  }
+
+  // What is done and has its turn; false once `take` has enough.
+  [[nodiscard]] bool give(const TakeReward& take) {
+    while (!lines_.empty() && lines_.front().is_done) {
+      if (!take(lines_.front().origin, lines_.front().result)) return false;
+      lines_.pop_front();
+      weight_ -= weights_.front();
+      weights_.pop_front();
+      ++num_taken_;
+    }
+    return true;
+  }
+
+ private:
+  LastChunk last_chunk_;
+  std::deque<LineUnderWay> lines_;
+  std::deque<int64_t> weights_;  // of each
+  int64_t weight_ = 0;
+  int64_t num_taken_ = 0;  // lines that have left: a line's ticket is num_taken_ + its place
+};
+
 }  // namespace
 
 void score_stream(const PromptBuilder& builder, Engine& engine, const StreamOptions& options, LineSource& source,
-                  const TakeReward& take, const std::atomic<bool>& stop) {
+                  const TakeReward& take) {
   const int64_t max_rows = options.max_rows;
   engine.clear();
-  std::deque<LineUnderWay> under_way;  // in the order of the input
-  std::deque<int64_t> weights;         // of each
-  int64_t weight_under_way = 0;        // of those that wait for their turn, rows that are done counted on
-  int64_t num_taken = 0;               // lines that have left under_way: a line's ticket is num_taken + its place
+  Window window(options.last_chunk);
   ReadAhead ahead(
       source, [&](InputLine line) { return prepare(builder, options.spans, std::move(line)); }, 2 * max_rows);
-
-  while (!stop) {
+  while (options.stop == nullptr || !*options.stop) {
     // What is there, up to a full step; wait only if nothing is under way.
-    while (engine.num_rows_waiting() < max_rows && (under_way.empty() || weight_under_way < 4 * max_rows)) {
-      auto line = under_way.empty() ? ahead.queue().pop() : ahead.queue().try_pop();
+    while (engine.num_rows_waiting() < max_rows && (window.is_empty() || window.weight() < 4 * max_rows)) {
+      auto line = window.is_empty() ? ahead.queue().pop() : ahead.queue().try_pop();
       if (!line) break;
-      const int64_t ticket = num_taken + std::ssize(under_way);
-      weights.push_back(line->weight());
-      weight_under_way += weights.back();
-      if (!line->is_done) engine.add(ticket, std::move(line->plan), line->result.num_chunks);
-      under_way.push_back(*std::move(line));
+      window.add(*std::move(line), engine);
     }
-    if (under_way.empty()) return;
-
-    if (!under_way.front().is_done) {
-      for (JudgedPlan& judged : engine.run_step()) {
-        finish(under_way[judged.ticket - num_taken], std::move(judged.log_odds), options.last_chunk);
-      }
-    }
-    while (!under_way.empty() && under_way.front().is_done) {
-      if (!take(under_way.front().origin, under_way.front().result)) return;
-      under_way.pop_front();
-      weight_under_way -= weights.front();
-      weights.pop_front();
-      ++num_taken;
-    }
+    if (window.is_empty()) return;
+    window.run_step(engine);
+    if (!window.give(take)) return;
   }
 }
 

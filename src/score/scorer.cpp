@@ -145,8 +145,9 @@ DocumentReward Scorer::score(const Document& document) {
 void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop) {
   const StreamOptions options = {.max_rows = impl_->info.max_batch_tokens,
                                  .last_chunk = impl_->options.prompt.last_chunk,
-                                 .spans = impl_->options.spans};
-  score_stream(impl_->prompt_builder, *impl_->engine, options, source, take, stop);
+                                 .spans = impl_->options.spans,
+                                 .stop = &stop};
+  score_stream(impl_->prompt_builder, *impl_->engine, options, source, take);
 }
 
 }  // namespace prm_score

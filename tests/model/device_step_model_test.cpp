@@ -8,8 +8,8 @@
 
 #include "prm_score/model/cpu_step_model.h"
 #include "prm_score/score/engine.h"
-#include "prm_score/score/shared_prefix_engine.h"
 #include "prm_score/score/self_check.h"
+#include "prm_score/score/shared_prefix_engine.h"
 
 namespace prm_score {
 namespace {

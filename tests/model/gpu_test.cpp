@@ -31,8 +31,8 @@
 #include "prm_score/model/splitting_step_model.h"
 #include "prm_score/model/varlen_attention.h"
 #include "prm_score/score/engine.h"
-#include "prm_score/score/shared_prefix_engine.h"
 #include "prm_score/score/self_check.h"
+#include "prm_score/score/shared_prefix_engine.h"
 
 namespace prm_score {
 namespace {

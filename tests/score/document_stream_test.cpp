@@ -130,13 +130,12 @@ class DocumentStream : public testing::Test {
   };
 
   void run(LineSource& source, Engine& engine, int64_t max_rows = 512) {
-    score_stream(
-        builder_, engine, {.max_rows = max_rows}, source,
-        [this](const RowOrigin& origin, const DocumentReward& reward) {
-          rows_.push_back({origin.line, reward.reward, reward.error});
-          return !take_ || take_();
-        },
-        stop_);
+    score_stream(builder_, engine,
+                 {.max_rows = max_rows, .last_chunk = LastChunk::kScore, .spans = false, .stop = &stop_}, source,
+                 [this](const RowOrigin& origin, const DocumentReward& reward) {
+                   rows_.push_back({origin.line, reward.reward, reward.error});
+                   return !take_ || take_();
+                 });
   }
   void expect_lines(int64_t num_lines) const {
     ASSERT_EQ(std::ssize(rows_), num_lines);

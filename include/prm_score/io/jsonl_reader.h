@@ -66,8 +66,8 @@ class RowLineReader {
   [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }  // blank ones too
 
  private:
-  LineReader lines_;
   int64_t max_line_bytes_;
+  LineReader lines_;
 };
 
 // Documents from the lines of a RowLineReader; a line that is too long is a LineError. Not thread-safe.

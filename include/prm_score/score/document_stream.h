@@ -35,14 +35,15 @@ struct StreamOptions {
   int64_t max_rows = 0;  // of a step; what is read ahead and what waits for its turn is bounded by a few times as much
   LastChunk last_chunk = LastChunk::kScore;
   bool spans = false;
+  const std::atomic<bool>* stop = nullptr;  // ends the run between two steps once set; nullptr: nothing does
 };
 
 // Scores what comes, many documents a step, and gives the results to `take` (on this thread) in the order of the
 // lines, as soon as they are there: when the source pauses, nothing is kept back. Lines are read and tokenised on
-// another thread meanwhile, a bounded number ahead. Ends when the source does, when `take` has enough, or between
-// two steps once `stop` is set (by a signal handler, say); lines under way are then given up. Throws what the source,
+// another thread meanwhile, a bounded number ahead. Ends when the source does, when `take` has enough, or when it is
+// told to stop (by a signal handler, say); lines under way are then given up. Throws what the source,
 // the engine and `take` throw, and Error if there is no thread to be had. `builder` is used by the other thread.
 void score_stream(const PromptBuilder& builder, Engine& engine, const StreamOptions& options, LineSource& source,
-                  const TakeReward& take, const std::atomic<bool>& stop);
+                  const TakeReward& take);
 
 }  // namespace prm_score
