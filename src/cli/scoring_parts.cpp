@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <fstream>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -13,6 +15,7 @@
 
 #include "prm_score/cli/messages.h"
 #include "prm_score/cli/model_folder.h"
+#include "prm_score/error.h"
 #include "prm_score/io/output_file.h"
 #include "prm_score/io/replace_file.h"
 #include "prm_score/text/prompt.h"
@@ -46,6 +49,20 @@ void expect_no_input(const Options& options, const char* option, const std::stri
     is_input |= std::filesystem::is_regular_file(input, not_there) && is_same_file(input, file);
   }
   if (is_input) throw UsageError(std::string(option) + ": expected another file than the input, got \"" + file + "\"");
+}
+
+// Throws Error if `path` is a file with something else: rows, say, or a checkpoint's config.json.
+void expect_metadata_or_nothing(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error) || std::filesystem::file_size(path, error) == 0) return;
+  if (is_file_of(STDERR_FILENO, path)) return;  // is added to
+  std::ifstream in(path);
+  std::string line;
+  constexpr std::string_view kBegin[] = {"{", "  \"versions\": {"};
+  for (const std::string_view expected : kBegin) {
+    if (std::getline(in, line) && line == expected) continue;
+    throw Error("--metadata: " + path + ": expected no file, or the metadata of an earlier run, found something else");
+  }
 }
 
 }  // namespace
@@ -115,8 +132,8 @@ int run_to_exit_code(const std::function<int()>& run, const StopSignals& stop, s
     stopped_by = error.what();
     return kClosedPipeExitCode;
   } catch (const std::system_error& error) {
-    // Of ours none is one: it is a thread that could not be started.
-    stopped_by = std::string("no more threads or other resources of the system: ") + error.what();
+    const bool is_thread = error.code() == std::errc::resource_unavailable_try_again;  // could not be started
+    stopped_by = std::string(is_thread ? "no more threads of the system: " : "") + error.what();
     print_error(stopped_by);
     return 1;
   } catch (const std::exception& error) {
@@ -142,6 +159,7 @@ void check_written_files(const Options& options) {
                      "\"");
   }
   check_replaceable(options.metadata);
+  expect_metadata_or_nothing(options.metadata);
 }
 
 void write_metadata(Metadata& metadata, const Options& options, const StopSignals& stop,

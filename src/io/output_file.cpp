@@ -128,7 +128,7 @@ class OutputFile::Impl {
   Impl(std::string path, IfThere if_there, const RunState& now)
       : path_(std::move(path)), if_there_(if_there), state_(now) {
     check_replaceable(path_);
-    expect_regular_file();
+    expect_regular_files();
     if (if_there_ == IfThere::kResume) {
       look_for_earlier_run(now);
     } else if (if_there_ == IfThere::kRefuse) {
@@ -186,6 +186,7 @@ class OutputFile::Impl {
     }
     written_.counts = counts;
     expect_still_there();
+    expect_size(partial(), written_.num_bytes, /*may_be_longer=*/false);
     sync(written_, exit_code);
     rename_to_new(partial(), path_);
     file_.reset();
@@ -210,10 +211,12 @@ class OutputFile::Impl {
   [[nodiscard]] std::string partial() const { return path_ + ".partial"; }
   [[nodiscard]] std::string state_file() const { return path_ + ".state"; }
 
-  void expect_regular_file() const {
-    struct stat status {};
-    if (stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-      throw Error(path_ + ": --output: expected the name of a regular file, found something else");
+  void expect_regular_files() const {
+    for (const std::string& name : names_of(path_)) {
+      struct stat status {};
+      if (stat(name.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+        throw Error(name + ": --output: expected the name of a regular file, found something else");
+      }
     }
   }
 
@@ -240,21 +243,21 @@ class OutputFile::Impl {
     answered = there.progress;
     num_rows_there = answered.num_rows();
     if (has_output) {
-      expect_size(path_, /*may_be_longer=*/false);
+      expect_size(path_, answered.num_bytes, /*may_be_longer=*/false);
     } else {
-      expect_size(partial(), /*may_be_longer=*/true);
+      expect_size(partial(), answered.num_bytes, /*may_be_longer=*/true);
       open_earlier_rows();
     }
   }
 
-  void expect_size(const std::string& rows, bool may_be_longer) const {
+  static void expect_size(const std::string& rows, int64_t size, bool may_be_longer) {
     std::error_code error;
     const auto num_bytes = fs::file_size(rows, error);
     if (error) throw Error(rows + ": cannot be read: " + error.message());
-    const auto expected = static_cast<uint64_t>(answered.num_bytes);
+    const auto expected = static_cast<uint64_t>(size);
     if (may_be_longer ? num_bytes >= expected : num_bytes == expected) return;
     throw Error(rows + ": expected " + (may_be_longer ? "at least " : "") + std::to_string(expected) +
-                " bytes, as its state says, found " + std::to_string(num_bytes));
+                " bytes, as were written, found " + std::to_string(num_bytes));
   }
 
   void open_earlier_rows() {

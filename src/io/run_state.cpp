@@ -48,6 +48,9 @@ RunState parse_run_state(const std::string& text, const std::string& name) {
     state.recorded = json.at("recorded").get<std::map<std::string, std::string>>();
     const Json& progress = json.at("progress");
     state.progress.num_bytes = progress.at("bytes").get<int64_t>();
+    if (state.progress.num_bytes < 0) {
+      throw Error(name + ": progress.bytes: expected at least 0, got " + std::to_string(state.progress.num_bytes));
+    }
     state.progress.counts = parse_counts(progress.at("counts").dump());
     state.progress.input_sha256 = progress.at("input_sha256").get<std::string>();
     if (!json.at("exit_code").is_null()) state.exit_code = json["exit_code"].get<int>();

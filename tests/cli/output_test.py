@@ -213,7 +213,7 @@ class OutputTest(program.ProgramTest):
     def test_a_complete_output_that_has_been_changed_is_refused(self):
         self.score()
         self.out.write_bytes(self.out.read_bytes() + b"{}\n")
-        self.assert_stopped(self.score("--resume"), str(self.out), "bytes, as its state says")
+        self.assert_stopped(self.score("--resume"), str(self.out), "bytes, as were written")
 
     def test_resume_from_a_pipe(self):
         whole, _ = self.half_done()
@@ -297,7 +297,7 @@ class OutputTest(program.ProgramTest):
     def test_a_file_shorter_than_its_state_is_refused(self):
         self.half_done()
         self.partial.write_bytes(self.partial.read_bytes()[:-5])
-        self.assert_stopped(self.score("--resume"), str(self.partial), "bytes, as its state says")
+        self.assert_stopped(self.score("--resume"), str(self.partial), "bytes, as were written")
 
     def test_two_at_once(self):
         first = subprocess.Popen([program.PROGRAM, "--model", MODEL, "--output", self.out], stdin=subprocess.PIPE,
@@ -396,6 +396,38 @@ class OutputTest(program.ProgramTest):
         said = log.read_text()
         self.assertIn("prm-score: ", said)
         self.assertIn('"exit_code": 3', said)
+
+    def test_metadata_replaces_nothing_but_metadata(self):
+        for name, contents in (("rows", b'{"line":1,"reward":null}\n'), ("config.json", b'{\n  "hidden_size": 8\n}\n')):
+            mine = self.folder / name
+            mine.write_bytes(contents)
+            self.assert_stopped(run(self.docs, "--metadata", mine), str(mine), "the metadata of an earlier run")
+            self.assertEqual(mine.read_bytes(), contents)
+        metadata = self.folder / "metadata.json"
+        for contents in (None, b""):
+            if contents is not None:
+                metadata.write_bytes(contents)
+            self.assertEqual(run(self.docs, "--metadata", metadata).returncode, 3)
+            self.assertEqual(run(self.docs, "--metadata", metadata).returncode, 3)
+
+    def test_rows_that_somebody_else_changes_are_not_called_complete(self):
+        child = subprocess.Popen([program.PROGRAM, "--model", MODEL, "--output", self.out], stdin=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, env=environment())
+        try:
+            child.stdin.write(documents(5))
+            child.stdin.flush()
+            deadline = time.monotonic() + 60
+            while not self.partial.exists() or self.partial.read_bytes().count(b"\n") < 5:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
+            with self.partial.open("ab") as file:
+                file.write(b"alien\n")
+            _, said = child.communicate(timeout=60)
+        finally:
+            child.kill()
+        self.assertEqual(child.returncode, 1)
+        self.assertIn("as were written", said.decode())
+        self.assertFalse(self.out.exists())
 
     def test_other_random_weights_are_refused(self):
         configs = []
