@@ -148,9 +148,7 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   // A complete output does not need its input any more; otherwise a missing input is told before the checkpoint is
   // read.
   std::optional<JsonlReader> input;
-  std::error_code not_there;
-  if (!(options.resume && std::filesystem::exists(options.output, not_there)))
-    input.emplace(reader_options(options, stop));
+  if (!options.resume) input.emplace(reader_options(options, stop));
   RowOutput output(options, opened, stop);
   if (OutputFile* file = output.file(); file != nullptr && file->is_complete()) {
     return report_complete(*file, options, counts);

@@ -35,10 +35,20 @@ bool is_file_of(int fd, const std::string& path) {
          named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
+// Where writing to `path` ends up, also if that is a link to a file that is not there yet.
+std::filesystem::path target_of(std::filesystem::path path) {
+  std::error_code error;
+  constexpr int kMostLinks = 40;  // as the kernel
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(path, error); ++i) {
+    path = path.parent_path() / std::filesystem::read_symlink(path, error);
+  }
+  return std::filesystem::weakly_canonical(path, error);
+}
+
 bool is_same_file(const std::string& a, const std::string& b) {
   std::error_code error;
   if (std::filesystem::equivalent(a, b, error)) return true;
-  return std::filesystem::weakly_canonical(a, error) == std::filesystem::weakly_canonical(b, error) && !error;
+  return target_of(a) == target_of(b);
 }
 
 // Throws UsageError if what is written to `file` would be written over an input.

@@ -151,7 +151,8 @@ class OutputFile::Impl {
 
   void begin(int64_t num_lines, const std::string& input_sha256) {
     if (!file_.is_open()) begin_afresh();
-    end_at(there_bytes_);  // a torn last row goes
+    if (!warning.empty()) there_bytes_ = answered.num_bytes;  // another machine's rows would not be the same
+    end_at(there_bytes_);                                     // a torn last row goes
     written_ = answered;
     written_.counts.num_lines = num_lines;
     written_.input_sha256 = input_sha256;
@@ -162,7 +163,7 @@ class OutputFile::Impl {
   void write(std::string_view row, const RunCounts& counts, const std::string& input_sha256) {
     const std::lock_guard lock(mutex_);
     if (background_error_) std::rethrow_exception(std::exchange(background_error_, nullptr));
-    if (written_.num_bytes == there_bytes_ || !is_there_already(row)) {
+    if (!is_there_already(row)) {
       write_whole(row);
       there_bytes_ += static_cast<int64_t>(row.size());
     }
@@ -227,8 +228,8 @@ class OutputFile::Impl {
       throw Error(state_file() + ": expected the state of the run that wrote " + (has_output ? path_ : partial()) +
                   ", found no such file");
     }
-    if (!has_output && !has_partial) return;  // killed before the first row, or moved away: a fresh start
     const RunState there = parse_run_state(read_whole(state_file()), state_file());
+    if (!has_output && !has_partial) return;  // killed before the first row, or moved away: a fresh start
     if (const auto text = differences(there.fingerprint, now.fingerprint); !text.empty()) {
       throw Error(path_ + ": --resume: expected the run that began it, found another: " + text);
     }
@@ -286,18 +287,12 @@ class OutputFile::Impl {
     if (ftruncate(file_.get(), num_bytes) != 0) throw file_error(partial(), "cannot be written", errno);
   }
 
-  // Whether `row` is what F.partial has behind what is written. If it has something else, that and what follows is cut
-  // off where rows may differ; elsewhere they cannot, unless they answer another input.
-  bool is_there_already(std::string_view row) {
-    const std::string there = read_at(file_.get(), partial(), written_.num_bytes, row.size());
-    if (there == row) return true;
-    if (warning.empty()) {
-      throw Error("--resume: input: expected the lines that are answered, found others: the row after the first " +
-                  std::to_string(written_.num_rows()) + " of " + partial() + " is another now");
-    }
-    end_at(written_.num_bytes);
-    there_bytes_ = written_.num_bytes;
-    return false;
+  // Whether F.partial has `row` behind what is written. Throws Error if it has another one.
+  [[nodiscard]] bool is_there_already(std::string_view row) const {
+    if (written_.num_bytes == there_bytes_) return false;
+    if (read_at(file_.get(), partial(), written_.num_bytes, row.size()) == row) return true;
+    throw Error("--resume: input: expected the lines that are answered, found others: the row after the first " +
+                std::to_string(written_.num_rows()) + " of " + partial() + " is another now");
   }
 
   // What can fail comes first: an output that is to be overwritten is lost only once there is another.
@@ -313,8 +308,12 @@ class OutputFile::Impl {
     }
     if (ftruncate(file_.get(), 0) != 0) throw file_error(beside, "cannot be written", errno);
     state_.exit_code.reset();
-    write_state({}, std::nullopt);
-    if (if_there_ == IfThere::kOverwrite) remove_file(path_);
+    // A kill between any two of these leaves what --resume takes for a fresh start, or the old output with its state.
+    write_synced(state_file() + ".new", state_text({}, std::nullopt));
+    if (if_there_ == IfThere::kOverwrite) {
+      for (const std::string& file : {path_, partial()}) remove_file(file);
+    }
+    rename_file(state_file() + ".new", state_file());
     rename_file(beside, partial());
   }
 
@@ -332,11 +331,15 @@ class OutputFile::Impl {
     }
   }
 
-  void write_state(const RunProgress& progress, std::optional<int> exit_code) {
+  [[nodiscard]] std::string state_text(const RunProgress& progress, std::optional<int> exit_code) const {
     RunState state = state_;
     state.progress = progress;
     state.exit_code = exit_code;
-    replace_file(state_file(), state_file() + ".new", format_run_state(state));
+    return format_run_state(state);
+  }
+
+  void write_state(const RunProgress& progress, std::optional<int> exit_code) const {
+    replace_file(state_file(), state_file() + ".new", state_text(progress, exit_code));
     sync_folder_of(state_file());
   }
 
@@ -346,6 +349,7 @@ class OutputFile::Impl {
     if (progress.num_bytes == synced_bytes_ && !exit_code) return;
     has_sync_failed_ = true;
     if (fsync(file_.get()) != 0) throw file_error(partial(), "cannot be written", errno);
+    expect_still_there();  // or it would be another run's state
     write_state(progress, exit_code);
     has_sync_failed_ = false;
     synced_bytes_ = progress.num_bytes;

@@ -98,6 +98,11 @@ void replace_file(const std::string& path, const std::string& beside, std::strin
   }
 }
 
+void write_synced(const std::string& path, std::string_view contents) {
+  const int error_number = write_file(path, O_CREAT | O_TRUNC | O_NOFOLLOW, contents, Sync::kYes);
+  if (error_number != 0) throw write_error(path, error_number);
+}
+
 void sync_folder_of(const std::string& path) {
   const std::string folder = folder_of(path).string();
   const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -384,6 +384,10 @@ class OutputTest(program.ProgramTest):
     def test_metadata_is_never_written_over_rows(self):
         relative = os.path.relpath(self.out)
         self.assert_stopped(run(self.docs, "--output", self.out, "--metadata", relative), "those of --output", code=2)
+        link = self.folder / "metadata.json"
+        link.symlink_to("rewards.jsonl")
+        self.assert_stopped(run(self.docs, "--output", self.out, "--metadata", link), "those of --output", code=2)
+        link.unlink()
         for name in ("/dev/stdout", str(self.out)):
             with self.subTest(name=name), self.out.open("wb") as stdout:
                 done = run(self.docs, "--metadata", name, stdout=stdout)

@@ -241,6 +241,15 @@ TEST_F(DocumentStream, AStopEndsItWhileTheInputPauses) {
   EXPECT_LE(rows_.size(), 4u);
 }
 
+TEST_F(DocumentStream, AStopEndsItBetweenTwoStepsWhateverIsQueued) {
+  Lines lines(100000);
+  FakeEngine engine(64);
+  engine.before_step = [&] { stop_ = engine.num_steps == 5; };
+  run(lines, engine);
+  EXPECT_EQ(engine.num_steps, 6);
+  EXPECT_LT(rows_.size(), 1000u);
+}
+
 TEST_F(DocumentStream, WhatTheSourceThrowsComesAfterTheRowsBefore) {
   Lines lines(100, [](int64_t number) {
     if (number == 51) throw std::runtime_error("cable pulled");

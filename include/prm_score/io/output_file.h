@@ -7,7 +7,8 @@
 // F.partial.new and F.state.new exist for a moment, and may be left by a killed process; they are used again.
 //
 // Rows of F.partial that its state does not know of (those of the last two seconds before a kill) are not believed
-// blindly: they stay, the lines that they answer are scored again, and the new rows have to be the same.
+// blindly: they stay, the lines that they answer are scored again, and the new rows have to be the same. Where
+// warning() says why they may not be, they go.
 #pragma once
 
 #include <cstdint>

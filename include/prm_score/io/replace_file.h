@@ -19,6 +19,9 @@ void replace_file(const std::string& path, std::string_view contents);
 // one process at a time writes: nothing piles up.
 void replace_file(const std::string& path, const std::string& beside, std::string_view contents);
 
+// Makes `path` anew with `contents`, on the disk; no link is followed. Throws Error.
+void write_synced(const std::string& path, std::string_view contents);
+
 // Waits until what was made, renamed or removed in the folder of `path` is on the disk. Throws Error.
 void sync_folder_of(const std::string& path);
 
