@@ -93,6 +93,9 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"text-field", "body", "\"body\""},
                                  {"id-field", "key", "\"key\""},
                                  {"context-field", "prompt", "\"prompt\""},
+                                 {"chosen-field", "a", "\"a\""},
+                                 {"rejected-field", "b", "\"b\""},
+                                 {"subset-field", "c", "\"c\""},
                                  {"keep", "a,b c", "[\"a\",\"b c\"]"},
                                  {"keep-all", "true", "true"},
                                  {"limit", "0", "0"},
@@ -137,8 +140,11 @@ TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
     const std::string variable = environment_name(example.name);
     const bool is_info = std::string(example.name) == "json" || std::string(example.name) == "verify" ||
                          std::string(example.name) == "plan";
+    const bool is_pairs = std::string(example.name) == "rejected-field" ||
+                          std::string(example.name) == "chosen-field" || std::string(example.name) == "subset-field";
     const bool is_about_output = std::string(example.name) == "resume" || std::string(example.name) == "overwrite";
     const std::vector<const char*> command = is_info           ? std::vector{"info"}
+                                             : is_pairs        ? std::vector{"pairs"}
                                              : is_about_output ? std::vector{"--output=f"}
                                                                : std::vector<const char*>{};
     auto with_flag = command;
@@ -284,9 +290,12 @@ TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {
 
 TEST_F(CommandLineTest, HelpNamesEveryOptionAndItsDefault) {
   const auto help = parse({"--help"}).text.value_or("");
+  const auto pairs_help = parse({"pairs", "-h"}).text.value_or("");
   const auto info_help = parse({"info", "-h"}).text.value_or("");
   for (const auto& spec : option_table()) {
-    const auto& text = (spec.commands & kForScore) != 0 ? help : info_help;
+    const auto& text = (spec.commands & kForScore) != 0   ? help
+                       : (spec.commands & kForPairs) != 0 ? pairs_help
+                                                          : info_help;
     EXPECT_NE(text.find(std::string("--") + spec.name + " "), std::string::npos) << spec.name;
     if (*spec.value_name == '\0') continue;
     EXPECT_NE(text.find(std::string("(default: ") + spec.default_text + ")"), std::string::npos) << spec.name;
