@@ -30,6 +30,10 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+bool has_enough_errors(const Options& options, const RunCounts& counts) {
+  return options.max_errors && counts.num_bad_rows >= *options.max_errors;
+}
+
 std::string stop_reason(RunEnd end, const RunCounts& counts) {
   return end == RunEnd::kMaxErrors ? "--max-errors: stopped after bad row " + std::to_string(counts.num_bad_rows) : "";
 }

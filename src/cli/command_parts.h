@@ -17,6 +17,9 @@ namespace prm_score {
 // `stop_fd`: see JsonlWriter.
 [[nodiscard]] JsonlWriter standard_output(int stop_fd = -1);
 
+// Whether --max-errors ends the run here.
+[[nodiscard]] bool has_enough_errors(const Options& options, const RunCounts& counts);
+
 // What ended a run before its input did, for the user and the metadata; empty if nothing did, or a signal.
 [[nodiscard]] std::string stop_reason(RunEnd end, const RunCounts& counts);
 

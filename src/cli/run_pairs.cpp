@@ -78,10 +78,8 @@ class PairRows {
       return;
     }
     ++counts_.num_scored_rows;
-    for (const DocumentReward* reward : {&chosen, &rejected}) {
-      counts_.num_tokens += reward->num_tokens;
-      for (const auto& log_odds : reward->log_odds) counts_.num_chunks += log_odds.has_value() ? 1 : 0;
-    }
+    counts_.add_chunks(chosen);
+    counts_.add_chunks(rejected);
     counts_.add_warnings(pair.warnings);
     summary_.add(*pair.margin, origin.subset);
   }
@@ -120,7 +118,7 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
       source,
       [&](const RowOrigin& origin, const DocumentReward& reward) {
         rows.take(origin, reward);
-        if (options.max_errors && counts.num_bad_rows >= *options.max_errors) end = RunEnd::kMaxErrors;
+        if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
         return end == RunEnd::kInput;
       },
       stop.requested());
@@ -138,12 +136,8 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
 
 int run_pairs(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
-  check_written_files(options);
-  Metadata metadata = metadata_before_run(options, command_line);
-  metadata.exit_code =
-      run_to_exit_code([&] { return score_pairs(options, stop, start, metadata); }, stop, metadata.stopped_by);
-  write_metadata(metadata, options, stop, start);
-  return metadata.exit_code;
+  return run_with_metadata(options, command_line, stop,
+                           [&](Metadata& metadata) { return score_pairs(options, stop, start, metadata); });
 }
 
 }  // namespace prm_score

@@ -100,10 +100,6 @@ AnsweredInput go_on(const OutputFile& output, JsonlReader& reader, const Options
   return answered;
 }
 
-bool has_enough_errors(const Options& options, const RunCounts& counts) {
-  return options.max_errors && counts.num_bad_rows >= *options.max_errors;
-}
-
 RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentReward& reward) {
   counts.num_lines = origin.num_lines;
   if (reward.error.empty()) {
@@ -176,12 +172,8 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
 
 int run_score(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
-  check_written_files(options);
-  Metadata metadata = metadata_before_run(options, command_line);
-  metadata.exit_code =
-      run_to_exit_code([&] { return score_documents(options, stop, start, metadata); }, stop, metadata.stopped_by);
-  write_metadata(metadata, options, stop, start);
-  return metadata.exit_code;
+  return run_with_metadata(options, command_line, stop,
+                           [&](Metadata& metadata) { return score_documents(options, stop, start, metadata); });
 }
 
 }  // namespace prm_score

@@ -10,7 +10,6 @@
 
 #include "command_parts.h"
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
@@ -29,20 +28,8 @@ bool reads_standard_input(const Options& options) {
 }
 
 bool is_file_of(int fd, const std::string& path) {
-  struct stat opened {
-  }, named{};
-  return fstat(fd, &opened) == 0 && S_ISREG(opened.st_mode) && stat(path.c_str(), &named) == 0 &&
-         named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
-}
-
-// Where writing to `path` ends up, also if that is a link to a file that is not there yet.
-std::filesystem::path target_of(std::filesystem::path path) {
-  std::error_code error;
-  constexpr int kMostLinks = 40;  // as the kernel
-  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(path, error); ++i) {
-    path = path.parent_path() / std::filesystem::read_symlink(path, error);
-  }
-  return std::filesystem::weakly_canonical(path, error);
+  std::error_code not_there;
+  return std::filesystem::is_regular_file(path, not_there) && is_open_as(fd, path);
 }
 
 bool is_same_file(const std::string& a, const std::string& b) {
@@ -75,6 +62,56 @@ void expect_metadata_or_nothing(const std::string& path) {
   }
 }
 
+// Throws UsageError if a file would be written over another, Error if the metadata cannot be written at all.
+void check_written_files(const Options& options) {
+  const std::vector<std::string> names =
+      options.output.empty() ? std::vector<std::string>() : OutputFile::names_of(options.output);
+  for (const std::string& name : names) expect_no_input(options, "--output", name);
+  if (options.metadata.empty()) return;
+  expect_no_input(options, "--metadata", options.metadata);
+  for (const std::string& name : names) {
+    if (is_same_file(options.metadata, name)) {
+      throw UsageError("--metadata: expected another file than those of --output, got \"" + options.metadata + "\"");
+    }
+  }
+  if (is_file_of(STDOUT_FILENO, options.metadata)) {
+    throw UsageError("--metadata: expected another file than the rows' (standard output), got \"" + options.metadata +
+                     "\"");
+  }
+  check_replaceable(options.metadata);
+  expect_metadata_or_nothing(options.metadata);
+}
+
+Metadata metadata_before_run(const Options& options, const std::vector<std::string>& command_line) {
+  Metadata metadata;
+  metadata.versions = {{"prm_score", PRM_SCORE_VERSION}, {"unicode", std::string(unicode_version())}};
+  metadata.command_line = command_line;
+  metadata.options = effective_options(options);
+  metadata.template_sha256 = template_sha256();
+  return metadata;
+}
+
+// The exit code of `run`, or of what it throws; what stopped it goes to the user and into `stopped_by`.
+int run_to_exit_code(const std::function<int()>& run, const StopSignals& stop, std::string& stopped_by) {
+  try {
+    return run();
+  } catch (const StalledOutput&) {
+    return 128 + stop.signal_number();
+  } catch (const ClosedPipe& error) {
+    stopped_by = error.what();
+    return kClosedPipeExitCode;
+  } catch (const std::system_error& error) {
+    const bool is_thread = error.code() == std::errc::resource_unavailable_try_again;  // could not be started
+    stopped_by = std::string(is_thread ? "no more threads of the system: " : "") + error.what();
+    print_error(stopped_by);
+    return 1;
+  } catch (const std::exception& error) {
+    stopped_by = error.what();
+    print_error(error.what());
+    return 1;
+  }
+}
+
 }  // namespace
 
 ScorerOptions scorer_options(const Options& options) {
@@ -94,15 +131,6 @@ ScorerOptions scorer_options(const Options& options) {
   scorer.self_check = options.self_check;
   scorer.max_batch_tokens = options.max_batch_tokens;
   return scorer;
-}
-
-Metadata metadata_before_run(const Options& options, const std::vector<std::string>& command_line) {
-  Metadata metadata;
-  metadata.versions = {{"prm_score", PRM_SCORE_VERSION}, {"unicode", std::string(unicode_version())}};
-  metadata.command_line = command_line;
-  metadata.options = effective_options(options);
-  metadata.template_sha256 = template_sha256();
-  return metadata;
 }
 
 void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer) {
@@ -133,52 +161,18 @@ void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const
                info.threads);
 }
 
-int run_to_exit_code(const std::function<int()>& run, const StopSignals& stop, std::string& stopped_by) {
-  try {
-    return run();
-  } catch (const StalledOutput&) {
-    return 128 + stop.signal_number();
-  } catch (const ClosedPipe& error) {
-    stopped_by = error.what();
-    return kClosedPipeExitCode;
-  } catch (const std::system_error& error) {
-    const bool is_thread = error.code() == std::errc::resource_unavailable_try_again;  // could not be started
-    stopped_by = std::string(is_thread ? "no more threads of the system: " : "") + error.what();
-    print_error(stopped_by);
-    return 1;
-  } catch (const std::exception& error) {
-    stopped_by = error.what();
-    print_error(error.what());
-    return 1;
-  }
-}
-
-void check_written_files(const Options& options) {
-  const std::vector<std::string> names =
-      options.output.empty() ? std::vector<std::string>() : OutputFile::names_of(options.output);
-  for (const std::string& name : names) expect_no_input(options, "--output", name);
-  if (options.metadata.empty()) return;
-  expect_no_input(options, "--metadata", options.metadata);
-  for (const std::string& name : names) {
-    if (is_same_file(options.metadata, name)) {
-      throw UsageError("--metadata: expected another file than those of --output, got \"" + options.metadata + "\"");
-    }
-  }
-  if (is_file_of(STDOUT_FILENO, options.metadata)) {
-    throw UsageError("--metadata: expected another file than the rows' (standard output), got \"" + options.metadata +
-                     "\"");
-  }
-  check_replaceable(options.metadata);
-  expect_metadata_or_nothing(options.metadata);
-}
-
-void write_metadata(Metadata& metadata, const Options& options, const StopSignals& stop,
-                    std::chrono::steady_clock::time_point start) {
+int run_with_metadata(const Options& options, const std::vector<std::string>& command_line, const StopSignals& stop,
+                      const std::function<int(Metadata&)>& run) {
+  const auto start = std::chrono::steady_clock::now();
+  check_written_files(options);
+  Metadata metadata = metadata_before_run(options, command_line);
+  metadata.exit_code = run_to_exit_code([&] { return run(metadata); }, stop, metadata.stopped_by);
   if (stop.signal_number() != 0 && metadata.exit_code == 128 + stop.signal_number()) {
     metadata.stopped_by = stop.signal_name();
   }
   metadata.elapsed_seconds = seconds_since(start);
   if (!options.metadata.empty()) replace_file(options.metadata, format_metadata(metadata));
+  return metadata.exit_code;
 }
 
 }  // namespace prm_score

@@ -23,6 +23,18 @@ std::string kept_json(const std::vector<JsonMember>& fields, const InputFields& 
 
 }  // namespace
 
+JsonMemberSelection wanted_members(const InputFields& fields, const std::vector<std::string>& others) {
+  JsonMemberSelection wanted = {.keys = fields.keep, .all = fields.keep_all};
+  wanted.keys.push_back(fields.id);
+  wanted.keys.insert(wanted.keys.end(), others.begin(), others.end());
+  return wanted;
+}
+
+std::string why_no_object(const JsonLine& line) {
+  if (!line.error.empty() || line.kind == JsonKind::kObject) return line.error;
+  return "line: expected an object, got " + std::string(json_kind_name(line.kind));
+}
+
 std::string why_not_string(const std::string& key, const JsonMember* field) {
   if (field == nullptr) return key + ": missing field \"" + key + "\"";
   if (field->kind == JsonKind::kString) return "";
@@ -35,19 +47,13 @@ void repeat_in_row(const JsonLine& line, const InputFields& fields, RowOrigin& o
 }
 
 DocumentParser::DocumentParser(InputFields fields) : fields_(std::move(fields)) {
-  wanted_.all = fields_.keep_all;
-  wanted_.keys = fields_.keep;
-  wanted_.keys.push_back(fields_.text);
-  wanted_.keys.push_back(fields_.id);
+  wanted_ = wanted_members(fields_, {fields_.text});
   if (fields_.context) wanted_.keys.push_back(*fields_.context);
 }
 
 InputLine DocumentParser::parse(std::string_view line, RowOrigin origin) const {
   const auto parsed = parse_json_line(line, wanted_);
-  if (!parsed.error.empty()) return LineError{std::move(origin), parsed.error};
-  if (parsed.kind != JsonKind::kObject) {
-    return LineError{std::move(origin), "line: expected an object, got " + std::string(json_kind_name(parsed.kind))};
-  }
+  if (auto reason = why_no_object(parsed); !reason.empty()) return LineError{std::move(origin), reason};
   repeat_in_row(parsed, fields_, origin);
   const auto* text = parsed.find(fields_.text);
   if (auto reason = why_not_string(fields_.text, text); !reason.empty()) return LineError{std::move(origin), reason};

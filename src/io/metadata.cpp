@@ -56,9 +56,13 @@ Json pairs_json(const PairSummary& pairs) {
 }  // namespace
 
 void RunCounts::add(const DocumentReward& reward) {
+  add_chunks(reward);
+  add_warnings(reward.warnings);
+}
+
+void RunCounts::add_chunks(const DocumentReward& reward) {
   num_tokens += reward.num_tokens;
   for (const auto& log_odds : reward.log_odds) num_chunks += log_odds.has_value() ? 1 : 0;
-  add_warnings(reward.warnings);
 }
 
 void RunCounts::add_warnings(const DocumentWarnings& warnings) {

@@ -26,19 +26,13 @@ std::string subset_of(const JsonMember* field) {
 
 PairParser::PairParser(InputFields fields, PairFields pair_fields)
     : fields_(std::move(fields)), pair_fields_(std::move(pair_fields)) {
-  wanted_.all = fields_.keep_all;
-  wanted_.keys = fields_.keep;
   const std::string context = fields_.context.value_or(kPrompt);
-  wanted_.keys.insert(wanted_.keys.end(),
-                      {fields_.id, context, pair_fields_.chosen, pair_fields_.rejected, pair_fields_.subset});
+  wanted_ = wanted_members(fields_, {context, pair_fields_.chosen, pair_fields_.rejected, pair_fields_.subset});
 }
 
 PairLine PairParser::parse(std::string_view line, RowOrigin origin) const {
   const auto parsed = parse_json_line(line, wanted_);
-  if (!parsed.error.empty()) return LineError{std::move(origin), parsed.error};
-  if (parsed.kind != JsonKind::kObject) {
-    return LineError{std::move(origin), "line: expected an object, got " + std::string(json_kind_name(parsed.kind))};
-  }
+  if (auto reason = why_no_object(parsed); !reason.empty()) return LineError{std::move(origin), reason};
   repeat_in_row(parsed, fields_, origin);
   origin.subset = subset_of(parsed.find(pair_fields_.subset));
 

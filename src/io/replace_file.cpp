@@ -46,38 +46,44 @@ bool is_special_file(const std::string& path) {
   return stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
 }
 
-// Also where it is a file: a log, say, whose lines are to stay.
-bool is_standard_error(const std::string& path) {
-  struct stat named {
-  }, error{};
-  return stat(path.c_str(), &named) == 0 && fstat(STDERR_FILENO, &error) == 0 && named.st_dev == error.st_dev &&
-         named.st_ino == error.st_ino;
-}
-
-// The file that `path` leads to, also where it is not there yet.
-fs::path follow_links(const std::string& path) {
-  std::error_code error;
-  const auto target = fs::weakly_canonical(path, error);
-  return error ? fs::path(path) : target;
-}
-
 fs::path folder_of(const fs::path& path) {
   const auto folder = path.parent_path();
   return folder.empty() ? "." : folder;
 }
 
+int write_anew(const std::string& path, std::string_view contents) {
+  return write_file(path, O_CREAT | O_TRUNC | O_NOFOLLOW, contents, Sync::kYes);
+}
+
 }  // namespace
+
+fs::path target_of(fs::path path) {
+  std::error_code error;
+  constexpr int kMostLinks = 40;  // as the kernel
+  for (int i = 0; i < kMostLinks && fs::is_symlink(path, error); ++i) {
+    path = path.parent_path() / fs::read_symlink(path, error);
+  }
+  const auto target = fs::weakly_canonical(path, error);
+  return error ? path : target;
+}
+
+bool is_open_as(int fd, const std::string& path) {
+  struct stat opened {
+  }, named{};
+  return fstat(fd, &opened) == 0 && stat(path.c_str(), &named) == 0 && named.st_dev == opened.st_dev &&
+         named.st_ino == opened.st_ino;
+}
 
 void check_replaceable(const std::string& path) {
   if (path.empty()) throw write_error(path, ENOENT);
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) throw write_error(path, EISDIR);
-  const auto checked = is_special_file(path) ? fs::path(path) : folder_of(follow_links(path));
+  const auto checked = is_special_file(path) ? fs::path(path) : folder_of(target_of(path));
   if (access(checked.c_str(), W_OK) != 0) throw write_error(path, errno);
 }
 
 void replace_file(const std::string& path, std::string_view contents) {
-  if (is_standard_error(path)) {
+  if (is_open_as(STDERR_FILENO, path)) {  // it may be a file: a log, say, whose lines are to stay
     if (const int error_number = write_all(STDERR_FILENO, contents)) throw write_error(path, error_number);
     return;
   }
@@ -85,12 +91,12 @@ void replace_file(const std::string& path, std::string_view contents) {
     if (const int error_number = write_file(path, 0, contents, Sync::kNo)) throw write_error(path, error_number);
     return;
   }
-  const std::string target = follow_links(path);
+  const std::string target = target_of(path);
   replace_file(target, target + ".new." + std::to_string(getpid()), contents);
 }
 
 void replace_file(const std::string& path, const std::string& beside, std::string_view contents) {
-  int error_number = write_file(beside, O_CREAT | O_TRUNC | O_NOFOLLOW, contents, Sync::kYes);
+  int error_number = write_anew(beside, contents);
   if (error_number == 0 && rename(beside.c_str(), path.c_str()) != 0) error_number = errno;
   if (error_number != 0) {
     unlink(beside.c_str());
@@ -99,8 +105,7 @@ void replace_file(const std::string& path, const std::string& beside, std::strin
 }
 
 void write_synced(const std::string& path, std::string_view contents) {
-  const int error_number = write_file(path, O_CREAT | O_TRUNC | O_NOFOLLOW, contents, Sync::kYes);
-  if (error_number != 0) throw write_error(path, error_number);
+  if (const int error_number = write_anew(path, contents)) throw write_error(path, error_number);
 }
 
 void sync_folder_of(const std::string& path) {

@@ -4,8 +4,8 @@
 //            "log_odds":[0.5,null,..],"spans"*:[{"tokens":[0,64],"chars":[0,301],"bytes":[0,303]},..],
 //            "warnings"*:["context_cut",..]}
 //   bad     {"line":7,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward":null,"error":"text: missing field \"text\""}
-//   pair {"line":1,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward_chosen":0.71,"reward_rejected":0.3,"margin":0.41,
-//            "probability":0.6,"warnings"*:[..]}; bad: the four are null, and "error" follows them
+//   pair    {"line":1,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward_chosen":0.71,"reward_rejected":0.3,
+//            "margin":0.41,"probability":0.6,"warnings"*:[..]}; bad: the four are null, and "error" follows them
 //   prompt  {"line":1,"file"*:"a.jsonl","id"*:..,"chunk":0,"start":0,"end":64,"prompt":"..","input_ids":[220,..]}
 //
 // `id` and the fields in `input` are JSON text of the input, unchanged. Log-odds are in nats, printed shortest as

@@ -415,8 +415,7 @@ class OutputTest(program.ProgramTest):
             self.assertEqual(run(self.docs, "--metadata", metadata).returncode, 3)
 
     def test_rows_that_somebody_else_changes_are_not_called_complete(self):
-        child = subprocess.Popen([program.PROGRAM, "--model", MODEL, "--output", self.out], stdin=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, env=environment())
+        child = program.start("--output", self.out)
         try:
             child.stdin.write(documents(5))
             child.stdin.flush()

@@ -185,13 +185,11 @@ TEST_F(DocumentStream, RowsDoNotWaitForALineThatDoesNotCome) {
   std::mutex mutex;
   std::condition_variable wake;
   int64_t num_taken = 0;
-  Lines* source = nullptr;
   Lines lines(20, [&](int64_t number) {
     if (number == 1) return;
     std::unique_lock lock(mutex);  // the next line comes once the row of the one before is there
     EXPECT_TRUE(wake.wait_for(lock, std::chrono::seconds(60), [&] { return num_taken == number - 1; }));
   });
-  source = &lines;
   take_ = [&] {
     const std::lock_guard lock(mutex);
     ++num_taken;
@@ -199,7 +197,7 @@ TEST_F(DocumentStream, RowsDoNotWaitForALineThatDoesNotCome) {
     return true;
   };
   FakeEngine engine(100000);
-  run(*source, engine, 100000);
+  run(lines, engine, 100000);
   expect_lines(20);
 }
 

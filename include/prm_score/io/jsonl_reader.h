@@ -42,6 +42,12 @@ class DocumentParser {
   JsonMemberSelection wanted_;
 };
 
+// The fields that a row repeats, and `others`.
+[[nodiscard]] JsonMemberSelection wanted_members(const InputFields& fields, const std::vector<std::string>& others);
+
+// Why a line is no JSON object; empty if it is one.
+[[nodiscard]] std::string why_no_object(const JsonLine& line);
+
 // Puts id and kept fields of the line, which is an object, where its row finds them.
 void repeat_in_row(const JsonLine& line, const InputFields& fields, RowOrigin& origin);
 

@@ -43,6 +43,9 @@ struct RunCounts {
 
   // Counts what is in a scored row; the rows themselves are counted where they are written.
   void add(const DocumentReward& reward);
+
+  // The two parts of that, for a row of several documents.
+  void add_chunks(const DocumentReward& reward);
   void add_warnings(const DocumentWarnings& warnings);
 };
 

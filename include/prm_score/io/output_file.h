@@ -58,8 +58,8 @@ class OutputFile {
   void begin(int64_t num_lines, const std::string& input_sha256);
 
   // A whole row. `counts` and `input_sha256`: with it. Where F.partial has a row at this place already, it has to be
-  // the same, or, if warning() says why it may not be, is replaced with all after it. Throws Error naming F.partial,
-  // which then ends with the row before; also for what went wrong in the background since the last call.
+  // the same. Throws Error naming F.partial, which then ends with the row before; also for what went wrong in the
+  // background since the last call.
   void write(std::string_view row, const RunCounts& counts, const std::string& input_sha256);
 
   // Brings all rows and their state to the disk, and ends writing; F.partial stays. Throws Error.

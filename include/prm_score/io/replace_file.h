@@ -1,10 +1,17 @@
 // replace_file.h - writes a small file so that others see all of it or none.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
 namespace prm_score {
+
+// Where writing to `path` ends up: links are followed, also one to a file that is not there yet.
+[[nodiscard]] std::filesystem::path target_of(std::filesystem::path path);
+
+// Whether `fd` is open on what `path` leads to.
+[[nodiscard]] bool is_open_as(int fd, const std::string& path);
 
 // Throws Error if replace_file() is sure to fail: `path` is a folder, or lies in none that can be written to. For
 // finding out before hours of work.

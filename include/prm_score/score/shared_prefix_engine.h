@@ -11,8 +11,8 @@
 
 namespace prm_score {
 
-// Trunks and branches of many documents, packed into steps of at most `max_batch_tokens` rows
-// (or of one segment, if that is longer: a branch is never cut).
+// Trunks and branches of many documents, packed into steps of at most `max_batch_tokens` rows (or of one segment, if
+// that is longer: a branch is never cut).
 class SharedPrefixEngine final : public Engine {
  public:
   SharedPrefixEngine(std::unique_ptr<StepModel> model, int64_t max_batch_tokens);
