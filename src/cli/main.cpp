@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "prm_score/cli/bus_errors.h"
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/messages.h"
 #include "prm_score/cli/options.h"
@@ -45,5 +46,6 @@ int run_to_exit_code(int argc, char** argv) {
 int main(int argc, char** argv) {
   prm_score::shorten_thread_spinning(argv);
   prm_score::secure_standard_streams();
+  prm_score::explain_bus_errors();
   return prm_score::run_to_exit_code(argc, argv);
 }

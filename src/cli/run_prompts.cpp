@@ -1,4 +1,5 @@
 #include "command_parts.h"
+#include "scoring_parts.h"
 
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/model_folder.h"
@@ -11,6 +12,7 @@ namespace prm_score {
 
 int run_prompts(const Options& options, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
+  expect_no_loop(options);
   JsonlReader reader(reader_options(options, stop));
   JsonlWriter writer = standard_output(stop.fd());
   const auto folder = model_folder(options.model);

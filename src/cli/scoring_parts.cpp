@@ -10,6 +10,7 @@
 
 #include "command_parts.h"
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
@@ -30,6 +31,14 @@ bool reads_standard_input(const Options& options) {
 bool is_file_of(int fd, const std::string& path) {
   std::error_code not_there;
   return std::filesystem::is_regular_file(path, not_there) && is_open_as(fd, path);
+}
+
+// Whether they are open on one regular file.
+bool is_same_open_file(int fd, int other_fd) {
+  struct stat a {
+  }, b{};
+  return fstat(fd, &a) == 0 && fstat(other_fd, &b) == 0 && S_ISREG(a.st_mode) && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
 }
 
 bool is_same_file(const std::string& a, const std::string& b) {
@@ -66,7 +75,13 @@ void expect_metadata_or_nothing(const std::string& path) {
 void check_written_files(const Options& options) {
   const std::vector<std::string> names =
       options.output.empty() ? std::vector<std::string>() : OutputFile::names_of(options.output);
-  for (const std::string& name : names) expect_no_input(options, "--output", name);
+  for (const std::string& name : names) {
+    expect_no_input(options, "--output", name);
+    if (is_file_of(STDOUT_FILENO, name) || is_file_of(STDERR_FILENO, name)) {
+      throw UsageError("--output: expected another file than that of standard output or error, got \"" + name + "\"");
+    }
+  }
+  if (names.empty()) expect_no_loop(options);
   if (options.metadata.empty()) return;
   expect_no_input(options, "--metadata", options.metadata);
   for (const std::string& name : names) {
@@ -113,6 +128,12 @@ int run_to_exit_code(const std::function<int()>& run, const StopSignals& stop, s
 }
 
 }  // namespace
+
+void expect_no_loop(const Options& options) {
+  bool is_input = reads_standard_input(options) && is_same_open_file(STDIN_FILENO, STDOUT_FILENO);
+  for (const std::string& input : options.files) is_input |= is_file_of(STDOUT_FILENO, input);
+  if (is_input) throw UsageError("standard output: expected another file than the input, found the same");
+}
 
 ScorerOptions scorer_options(const Options& options) {
   ScorerOptions scorer;

@@ -1,6 +1,5 @@
 #include "prm_score/io/jsonl_writer.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdint>
@@ -27,6 +26,16 @@ size_t max_bytes_at_once(int fd, int flags) {
   return never_blocks ? SIZE_MAX : PIPE_BUF;
 }
 
+// Takes back the last `num_bytes` of a regular file, if they are its last: a row that had no room.
+void take_back(int fd, size_t num_bytes) {
+  struct stat status {};
+  if (num_bytes == 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return;
+  const off_t end = lseek(fd, 0, SEEK_CUR);
+  if (end != status.st_size) return;
+  const off_t begin = end - static_cast<off_t>(num_bytes);
+  if (ftruncate(fd, begin) == 0) lseek(fd, begin, SEEK_SET);
+}
+
 }  // namespace
 
 JsonlWriter::JsonlWriter(int fd, std::string name, int stop_fd) : fd_(fd), name_(std::move(name)), stop_fd_(stop_fd) {
@@ -47,13 +56,18 @@ void JsonlWriter::wait_until_writable() const {
 }
 
 void JsonlWriter::write(std::string_view rows) {
-  while (!rows.empty()) {
+  size_t num_done = 0;
+  while (num_done < rows.size()) {
     wait_until_writable();
-    const ssize_t num_written = ::write(fd_, rows.data(), std::min(rows.size(), max_bytes_at_once_));
+    const std::string_view rest = rows.substr(num_done, max_bytes_at_once_);
+    const ssize_t num_written = ::write(fd_, rest.data(), rest.size());
     if (num_written >= 0) {
-      rows.remove_prefix(static_cast<size_t>(num_written));
+      num_done += static_cast<size_t>(num_written);
     } else if (errno != EAGAIN && errno != EINTR) {
-      throw_write_error(name_, errno);
+      const int error_number = errno;
+      const std::string_view done = rows.substr(0, num_done);
+      take_back(fd_, done.size() - (done.rfind('\n') + 1));  // npos + 1 = 0: no row is whole
+      throw_write_error(name_, error_number);
     }
   }
 }

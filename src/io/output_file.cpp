@@ -29,8 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto kSyncInterval = std::chrono::seconds(2);
-
 Error file_error(const std::string& path, const char* what, int error_number) {
   return Error(path + ": " + what + ": " + std::generic_category().message(error_number));
 }
@@ -125,8 +123,8 @@ std::string read_at(int fd, const std::string& path, int64_t offset, size_t num_
 
 class OutputFile::Impl {
  public:
-  Impl(std::string path, IfThere if_there, const RunState& now)
-      : path_(std::move(path)), if_there_(if_there), state_(now) {
+  Impl(std::string path, IfThere if_there, const RunState& now, std::chrono::milliseconds sync_interval)
+      : path_(std::move(path)), if_there_(if_there), sync_interval_(sync_interval), state_(now) {
     check_replaceable(path_);
     expect_regular_files();
     if (if_there_ == IfThere::kResume) {
@@ -223,6 +221,10 @@ class OutputFile::Impl {
 
   void look_for_earlier_run(const RunState& now) {
     const bool has_output = is_there(path_), has_partial = is_there(partial());
+    if (has_partial) {  // before the state is read: from here on nobody changes either
+      file_ = open_locked(partial(), 0);
+      expect_still_there();
+    }
     if (!is_there(state_file())) {
       if (!has_output && !has_partial) return;
       throw Error(state_file() + ": expected the state of the run that wrote " + (has_output ? path_ : partial()) +
@@ -247,7 +249,7 @@ class OutputFile::Impl {
       expect_size(path_, answered.num_bytes, /*may_be_longer=*/false);
     } else {
       expect_size(partial(), answered.num_bytes, /*may_be_longer=*/true);
-      open_earlier_rows();
+      if (!is_complete()) find_rows_there();
     }
   }
 
@@ -261,10 +263,8 @@ class OutputFile::Impl {
                 " bytes, as were written, found " + std::to_string(num_bytes));
   }
 
-  void open_earlier_rows() {
-    file_ = open_locked(partial(), 0);
-    expect_still_there();
-    if (is_complete()) return;
+  // The whole rows behind those that the state knows of.
+  void find_rows_there() {
     std::ifstream rows(partial(), std::ios::binary);
     rows.seekg(there_bytes_ = answered.num_bytes);
     for (std::string line; std::getline(rows, line) && !rows.eof(); ++num_rows_there) {
@@ -302,8 +302,16 @@ class OutputFile::Impl {
     // Locked under another name: of two processes that begin at once one alone gets to rename it.
     const std::string beside = partial() + ".new";
     file_ = open_locked(beside, O_CREAT);
+    try {
+      begin_afresh_by_way_of(beside);
+    } catch (...) {
+      unlink(beside.c_str());  // does nothing if it has its name already
+      throw;
+    }
+  }
+
+  void begin_afresh_by_way_of(const std::string& beside) {
     if (if_there_ != IfThere::kOverwrite && (is_there(path_) || is_there(partial()))) {
-      remove_file(beside);
       throw Error(path_ + ": another process has just begun it");
     }
     if (ftruncate(file_.get(), 0) != 0) throw file_error(beside, "cannot be written", errno);
@@ -348,16 +356,25 @@ class OutputFile::Impl {
   void sync(const RunProgress& progress, std::optional<int> exit_code) {
     if (progress.num_bytes == synced_bytes_ && !exit_code) return;
     has_sync_failed_ = true;
-    if (fsync(file_.get()) != 0) throw file_error(partial(), "cannot be written", errno);
+    if (fsync(file_.get()) != 0) give_up_rows_not_synced(errno);
     expect_still_there();  // or it would be another run's state
     write_state(progress, exit_code);
     has_sync_failed_ = false;
     synced_bytes_ = progress.num_bytes;
   }
 
+  // What the kernel has dropped can still be read for a while: resuming must not take it for rows of the disk.
+  [[noreturn]] void give_up_rows_not_synced(int error_number) {
+    const Error error = file_error(partial(), "cannot be written", error_number);
+    const std::lock_guard lock(mutex_);
+    background_error_ = std::make_exception_ptr(error);  // no row comes behind the gap
+    [[maybe_unused]] const int ignored = ftruncate(file_.get(), synced_bytes_);
+    throw error;
+  }
+
   void sync_now_and_then() {
     std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, kSyncInterval, [this] { return is_ending_; })) {
+    while (!wake_.wait_for(lock, sync_interval_, [this] { return is_ending_; })) {
       const RunProgress progress = written_;
       lock.unlock();
       std::exception_ptr error;
@@ -387,6 +404,7 @@ class OutputFile::Impl {
 
   const std::string path_;
   const IfThere if_there_;
+  const std::chrono::milliseconds sync_interval_;
   RunState state_;
   Descriptor file_;
   std::thread syncing_;
@@ -403,8 +421,8 @@ class OutputFile::Impl {
   int64_t there_bytes_ = 0;  // of whole rows in F.partial; more than written_ as long as rows are compared
 };
 
-OutputFile::OutputFile(std::string path, IfThere if_there, const RunState& now)
-    : impl_(std::make_unique<Impl>(std::move(path), if_there, now)) {}
+OutputFile::OutputFile(std::string path, IfThere if_there, const RunState& now, std::chrono::milliseconds sync_interval)
+    : impl_(std::make_unique<Impl>(std::move(path), if_there, now, sync_interval)) {}
 OutputFile::~OutputFile() = default;
 
 std::vector<std::string> OutputFile::names_of(const std::string& path) {

@@ -105,7 +105,10 @@ void replace_file(const std::string& path, const std::string& beside, std::strin
 }
 
 void write_synced(const std::string& path, std::string_view contents) {
-  if (const int error_number = write_anew(path, contents)) throw write_error(path, error_number);
+  const int error_number = write_anew(path, contents);
+  if (error_number == 0) return;
+  unlink(path.c_str());
+  throw write_error(path, error_number);
 }
 
 void sync_folder_of(const std::string& path) {

@@ -22,6 +22,12 @@ std::string shown(const std::map<std::string, std::string>& values, const std::s
   return value.size() <= kMaxShownBytes ? value : value.substr(0, kMaxShownBytes) + "..";
 }
 
+// What a run that reached its end can end with.
+int parse_exit_code(int exit_code, const std::string& name) {
+  if (exit_code == 0 || exit_code == 3) return exit_code;
+  throw Error(name + ": exit_code: expected null, 0 or 3, got " + std::to_string(exit_code));
+}
+
 }  // namespace
 
 std::string format_run_state(const RunState& state) {
@@ -53,7 +59,7 @@ RunState parse_run_state(const std::string& text, const std::string& name) {
     }
     state.progress.counts = parse_counts(progress.at("counts").dump());
     state.progress.input_sha256 = progress.at("input_sha256").get<std::string>();
-    if (!json.at("exit_code").is_null()) state.exit_code = json["exit_code"].get<int>();
+    if (!json.at("exit_code").is_null()) state.exit_code = parse_exit_code(json["exit_code"].get<int>(), name);
     return state;
   } catch (const Json::exception& error) {
     throw Error(name + ": expected the state of a run, got something else (" + error.what() + ")");

@@ -14,6 +14,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "prm_score/model/linear.h"
+#include "prm_score/model/memory.h"
 #include "prm_score/model/rotary.h"
 #include "prm_score/model/row_kernels.h"
 #include "prm_score/model/torch_error.h"
@@ -352,6 +353,7 @@ std::vector<float> CpuStepModel::run(const Step& step) {
   return with_torch_errors("forward pass", [&] {
     const c10::InferenceMode no_autograd;
     reserve(step);
+    expect_memory_for_libraries(at::get_num_threads());
     return model_->options.dtype == at::kBFloat16 ? Pass<c10::BFloat16>(*this, step).run()
                                                   : Pass<float>(*this, step).run();
   });

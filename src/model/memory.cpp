@@ -6,6 +6,10 @@
 #include <sstream>
 #include <string>
 
+#include <sys/mman.h>
+
+#include "prm_score/error.h"
+
 namespace prm_score {
 namespace {
 
@@ -42,6 +46,16 @@ std::optional<int64_t> group_bytes(const std::filesystem::path& cgroup) {
 }
 
 }  // namespace
+
+void expect_memory_for_libraries(int num_threads) {
+  const size_t num_bytes = (size_t{128} + size_t{32} * static_cast<size_t>(num_threads)) << 20;
+  void* address = mmap(nullptr, num_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) {
+    throw OutOfMemory("out of memory: expected room for another " + std::to_string(num_bytes >> 20) +
+                      "M of address space (ulimit -v), found less");
+  }
+  munmap(address, num_bytes);
+}
 
 int64_t available_memory_bytes(const std::filesystem::path& proc, const std::filesystem::path& cgroup) {
   return std::min(system_bytes(proc).value_or(INT64_MAX), group_bytes(cgroup).value_or(INT64_MAX));

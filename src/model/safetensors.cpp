@@ -249,6 +249,10 @@ void SafetensorsReader::add_file(const std::filesystem::path& folder, const std:
   }
 }
 
+void SafetensorsReader::expect_unchanged() const {
+  for (const MappedFile& file : files_) file.expect_unchanged();
+}
+
 const StoredTensor& SafetensorsReader::weight(std::string_view name, std::span<const int64_t> expected_shape) const {
   const auto position = tensors_.find(name);
   if (position == tensors_.end()) {

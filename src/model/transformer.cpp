@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/dot.h>
@@ -12,6 +13,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "prm_score/error.h"
+#include "prm_score/model/memory.h"
 #include "prm_score/model/mlp.h"
 #include "prm_score/model/rms_norm.h"
 #include "prm_score/model/rotary.h"
@@ -49,6 +51,7 @@ float Transformer::log_odds(std::span<const int32_t> input_ids) const { return l
 std::vector<float> Transformer::log_odds_of_all(const std::vector<std::span<const int32_t>>& prompts) const {
   for (const auto input_ids : prompts) expect_valid_ids(input_ids, config());
   return with_torch_errors("forward pass", [&] {
+    expect_memory_for_libraries(at::get_num_threads());
     const c10::InferenceMode no_autograd;
     std::vector<at::Tensor> hidden;
     std::vector<RowContext> contexts;

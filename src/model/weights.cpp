@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
@@ -135,6 +136,7 @@ bool layers_fit(const TensorSource& source, const ModelConfig& config, const Wei
 
 std::shared_ptr<const LoadedModel> load(const ModelConfig& config, std::shared_ptr<const TensorSource> source,
                                         const WeightOptions& options) {
+  expect_memory_for_libraries(at::get_num_threads());
   auto model = std::make_shared<LoadedModel>();
   model->config = config;
   model->options = options;
@@ -173,6 +175,8 @@ bool layers_fit(const LoadedModel& model, at::ScalarType dtype) {
 LayerWeights ModelWeights::layer(int64_t index) const {
   return resident_layers.empty() ? loader->layer(index) : resident_layers[index];
 }
+
+void ModelWeights::expect_unchanged() const { loader->source()->expect_unchanged(); }
 
 ModelWeights load_weights(std::shared_ptr<const TensorSource> source, const ModelConfig& config,
                           const WeightOptions& options) {

@@ -147,7 +147,12 @@ void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic
                                  .last_chunk = impl_->options.prompt.last_chunk,
                                  .spans = impl_->options.spans,
                                  .stop = &stop};
-  score_stream(impl_->prompt_builder, *impl_->engine, options, source, take);
+  // No row leaves that may come from weights that somebody has written over.
+  const TakeReward take_if_unchanged = [&](const RowOrigin& origin, const DocumentReward& reward) {
+    impl_->model->weights.expect_unchanged();
+    return take(origin, reward);
+  };
+  score_stream(impl_->prompt_builder, *impl_->engine, options, source, take_if_unchanged);
 }
 
 }  // namespace prm_score

@@ -15,7 +15,7 @@ from program import MODEL, environment, run
 
 NUM_KILLS = 200
 SEED = 20261127
-CALLS = {"write": 40, "fsync": 7, "rename": 4, "ftruncate": 2, "flock": 1}
+CALLS = {"write": 40, "fsync": 7, "rename": 3, "renameat2": 1, "ftruncate": 2, "flock": 1}
 """System calls, and how often an undisturbed run makes them, about."""
 STRACE = shutil.which("strace")
 
@@ -51,8 +51,8 @@ class KillsTest(program.ProgramTest):
         self.random = random.Random(SEED)
         self.kills = {"clock": 0, "paused input": 0} | {call: 0 for call in CALLS}
 
-    def command(self, *files):
-        return [program.PROGRAM, "--model", str(MODEL), "--output", str(self.out), "--resume", *files]
+    def command(self, *files, how="--resume"):
+        return [program.PROGRAM, "--model", str(MODEL), "--output", str(self.out), how, *files]
 
     def whole_rows(self):
         """As many as a crash left; all of them are the undisturbed run's."""
@@ -83,18 +83,36 @@ class KillsTest(program.ProgramTest):
         process.stderr.close()
         return "paused input", process.returncode, said
 
+    def run_killed_before(self, call, number, command):
+        inject = f"inject={call}:signal=KILL:when={number}"
+        strace = [STRACE, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
+        return subprocess.run([*strace, *command], stderr=subprocess.PIPE, env=environment())
+
     def kill_before_call(self):
         call = self.random.choice(list(CALLS))
         number = self.random.randint(1, CALLS[call])
-        inject = f"inject={call}:signal=KILL:when={number}"
-        command = [STRACE, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
-        done = subprocess.run([*command, *self.command(self.docs)], stderr=subprocess.PIPE, env=environment())
+        done = self.run_killed_before(call, number, self.command(self.docs))
         return call, done.returncode, done.stderr
 
     def kill_once(self):
         if self.random.random() < 0.05:
             return self.kill_while_input_pauses()
         return self.kill_before_call() if STRACE and self.random.random() < 0.6 else self.kill_by_clock()
+
+    def test_a_kill_inside_overwrite_leaves_what_can_be_resumed(self):
+        self.assertIsNotNone(STRACE, "strace is needed")
+        num_kills = 0
+        for call, number in ((call, number) for call in ("rename", "unlink", "fsync", "flock") for number in (1, 2, 3)):
+            for path in self.folder.glob("rewards*"):
+                path.unlink()
+            subprocess.run(self.command(self.docs), stderr=subprocess.PIPE, env=environment())
+            killed = self.run_killed_before(call, number, self.command(self.docs, how="--overwrite"))
+            num_kills += killed.returncode in (-9, 137)
+            with self.subTest(call=call, number=number):
+                done = subprocess.run(self.command(self.docs), stderr=subprocess.PIPE, env=environment())
+                self.assertEqual(done.returncode, 3, done.stderr.decode())
+                self.assertEqual(self.out.read_bytes(), self.expected)
+        self.assertGreater(num_kills, 6)
 
     def test_no_kill_costs_a_row(self):
         self.assertIsNotNone(STRACE, "strace is needed")

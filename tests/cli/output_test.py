@@ -367,6 +367,27 @@ class OutputTest(program.ProgramTest):
                 self.assert_stopped(run(self.docs, *arguments), word, code=2)
         self.assertEqual(self.docs.read_bytes(), documents(40))
 
+    def test_no_name_of_the_output_is_standard_output_or_error(self):
+        for suffix in ("", ".partial", ".partial.new", ".state", ".state.new"):
+            mine = self.folder / ("rewards.jsonl" + suffix)
+            for stream in ("stdout", "stderr"):
+                with self.subTest(suffix=suffix, stream=stream), mine.open("wb") as file:
+                    done = run(self.docs, "--output", self.out, "--overwrite", **{stream: file})
+                self.assertEqual(done.returncode, 2)
+                self.assertIn("standard output or error", (done.stderr or mine.read_bytes()).decode())
+            mine.unlink()
+
+    def test_no_run_reads_what_it_writes(self):
+        before = self.docs.read_bytes()
+        for command in ([], ["prompts"], ["pairs"]):
+            for arguments in ([self.docs], ["-"]):
+                with self.subTest(command=command, arguments=arguments):
+                    with self.docs.open("ab") as rows, self.docs.open("rb") as stdin:
+                        done = run(*command, *arguments, stdin_file=stdin, stdout=rows)
+                    self.assertEqual(done.returncode, 2)
+                    self.assertIn("standard output: expected another file than the input", done.stderr.decode())
+                    self.assertEqual(self.docs.read_bytes(), before)
+
     def test_no_name_of_the_output_is_an_input(self):
         contents = documents(3)
         for suffix in (".partial", ".partial.new", ".state", ".state.new"):

@@ -1,11 +1,15 @@
 #include "prm_score/io/jsonl_writer.h"
 
 #include <csignal>
+#include <fstream>
+#include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace prm_score {
@@ -60,6 +64,31 @@ TEST(JsonlWriter, AFullDiskIsAnErrorThatNamesTheOutput) {
   EXPECT_EQ(message_of([&] { writer.write("{}\n"); }), "standard output: cannot be written: No space left on device");
   close(fd);
 }
+
+class JsonlWriterFileTest : public testing::TestWithParam<int> {};
+
+TEST_P(JsonlWriterFileTest, ARowThatHasNoRoomIsTakenBack) {
+  const std::string path = testing::TempDir() + "jsonl_writer_test." + std::to_string(getpid());
+  std::ofstream(path) << "{\"line\":0}\n";
+  const int fd = open(path.c_str(), O_WRONLY | GetParam());
+  if (GetParam() == 0) lseek(fd, 0, SEEK_END);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit limit = {.rlim_cur = 30, .rlim_max = before.rlim_max};
+  std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &limit);
+  JsonlWriter writer(fd, "rows");
+  const std::string message = message_of([&] { writer.write("{\"line\":1}\n{\"line\":2}\n"); });
+  setrlimit(RLIMIT_FSIZE, &before);
+  close(fd);
+  std::ifstream in(path);
+  const std::string left{std::istreambuf_iterator<char>(in), {}};
+  unlink(path.c_str());
+  EXPECT_EQ(message, "rows: cannot be written: File too large");
+  EXPECT_EQ(left, "{\"line\":0}\n{\"line\":1}\n");
+}
+
+INSTANTIATE_TEST_SUITE_P(AtItsPlaceAndAppended, JsonlWriterFileTest, testing::Values(0, O_APPEND));
 
 TEST(JsonlWriter, AClosedPipeIsAnErrorOfItsOwn) {
   std::signal(SIGPIPE, SIG_IGN);

@@ -1,9 +1,11 @@
 #include "prm_score/io/output_file.h"
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -146,12 +148,49 @@ TEST_F(OutputFileTest, AStateThatIsNoneIsNotWrittenOver) {
   EXPECT_EQ(read(".state"), "{\"text\":\"my documents\"}\n");
 }
 
+TEST_F(OutputFileTest, AStateWithAnEndThatNoRunHasIsRefused) {
+  make_partial(1, 1);
+  std::string state = read(".state");
+  const auto place = state.find("\"exit_code\": null");
+  ASSERT_NE(place, std::string::npos);
+  write(".state", state.replace(place, 17, "\"exit_code\": 99"));
+  EXPECT_NE(message_of(IfThere::kResume).find("exit_code: expected null, 0 or 3, got 99"), std::string::npos);
+}
+
+TEST_F(OutputFileTest, RowsReachTheDiskWhileMoreAreWritten) {
+  constexpr int kNumRows = 2000;
+  OutputFile output(path(), IfThere::kRefuse, state_, std::chrono::milliseconds(1));
+  output.begin(0, "");
+  std::string rows;
+  for (int line = 1; line <= kNumRows; ++line) {
+    output.write(row(line), counts(line), "hash" + std::to_string(line));
+    rows += row(line);
+    if (line % 100 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  const auto known = [&] { return parse_run_state(read(".state"), "state").progress; };
+  for (int wait = 0; wait < 2000 && known().num_rows() < kNumRows; ++wait) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(known().num_rows(), kNumRows);  // before anybody asked for it
+  EXPECT_EQ(known().input_sha256, "hash" + std::to_string(kNumRows));
+  output.finish(counts(kNumRows), 0);
+  EXPECT_EQ(read(), rows);
+}
+
 TEST_F(OutputFileTest, ALinkInPlaceOfAFileBesideIsNotFollowed) {
   fs::create_symlink(folder_ / "mine", path(".partial.new"));
   std::ofstream(folder_ / "mine") << "keep";
   OutputFile output(path(), IfThere::kRefuse, state_);
   EXPECT_THROW(output.begin(0, ""), Error);
   EXPECT_EQ(fs::file_size(folder_ / "mine"), 4u);
+}
+
+TEST_F(OutputFileTest, ABeginningThatFailsLeavesNothing) {
+  fs::create_symlink("nowhere", path(".state.new"));
+  OutputFile output(path(), IfThere::kRefuse, state_);
+  EXPECT_THROW(output.begin(0, ""), Error);
+  for (const char* suffix : {"", ".partial", ".partial.new", ".state"})
+    EXPECT_FALSE(fs::exists(path(suffix))) << suffix;
 }
 
 TEST_F(OutputFileTest, WhatIsOverwrittenStaysUntilThereIsAnother) {

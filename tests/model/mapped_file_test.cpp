@@ -1,10 +1,12 @@
 #include "prm_score/model/mapped_file.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "checkpoint_builder.h"
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace prm_score {
 namespace {
@@ -38,6 +40,42 @@ TEST(MappedFile, FollowsSymlinksToRegularFiles) {
   folder.write("a", "abc");
   std::filesystem::create_symlink("a", folder / "b");
   EXPECT_EQ(MappedFile(folder / "b").text(), "abc");
+}
+
+TEST(MappedFile, NoticesThatItIsWrittenTo) {
+  const TempFolder folder;
+  folder.write("a", "abc");
+  const MappedFile file(folder / "a");
+  EXPECT_NO_THROW(file.expect_unchanged());
+  usleep(20'000);  // file systems count in ticks
+  folder.write("a", "xyz");
+  EXPECT_EQ(error_of([&] { file.expect_unchanged(); }),
+            (folder / "a").string() +
+                ": expected the file as it was when it was opened, found that it was written to meanwhile");
+}
+
+TEST(MappedFile, AFileThatTookOverItsNameIsNoMatter) {
+  const TempFolder folder;
+  folder.write("a", "abc");
+  folder.write("b", "xyz");
+  const MappedFile file(folder / "a");
+  std::filesystem::rename(folder / "b", folder / "a");
+  EXPECT_NO_THROW(file.expect_unchanged());
+  EXPECT_EQ(file.text(), "abc");
+}
+
+TEST(MappedFile, FindsThePathOfAnAddress) {
+  const TempFolder folder;
+  folder.write("a", "abc");
+  const std::byte* begin = nullptr;
+  {
+    const MappedFile file(folder / "a");
+    begin = file.bytes().data();
+    EXPECT_EQ(MappedFile::path_at(begin + 2), (folder / "a").string());
+    EXPECT_EQ(MappedFile::path_at(begin + 3), nullptr);
+    EXPECT_EQ(MappedFile::path_at(&folder), nullptr);
+  }
+  EXPECT_EQ(MappedFile::path_at(begin), nullptr);
 }
 
 TEST(MappedFile, RefusesWhatIsNoRegularFileWithoutOpeningIt) {

@@ -30,9 +30,9 @@ class JsonlWriter {
   // no longer waited for, but for a second in the middle of a row. Throws Error if `fd` is not open for writing.
   JsonlWriter(int fd, std::string name, int stop_fd = -1);
 
-  // `rows`: any number of whole lines. Goes on after short writes and signals, also if `fd` is non-blocking. Throws
-  // ClosedPipe, StalledOutput, or Error naming the output (`standard output: cannot be written: No space left on
-  // device`).
+  // `rows`: any number of whole lines. Where there is no room for a row, a regular file ends with the row before. Goes
+  // on after short writes and signals, also if `fd` is non-blocking. Throws ClosedPipe, StalledOutput, or Error naming
+  // the output (`standard output: cannot be written: No space left on device`).
   void write(std::string_view rows);
 
   // Asks the system for errors it has kept back (full network disks). Throws Error.

@@ -11,6 +11,7 @@
 // warning() says why they may not be, they go.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,8 +36,9 @@ class OutputFile {
   // Looks at what is there and changes nothing. `now`: fingerprint and records of this run. Throws Error if something
   // is in the way: without kResume or kOverwrite F or F.partial; with kResume either of them without F.state, a state
   // of other fingerprint (what differs is named), a file shorter than its state says, or one that another process
-  // writes; without kOverwrite a F.state that is none.
-  OutputFile(std::string path, IfThere if_there, const RunState& now);
+  // writes; without kOverwrite a F.state that is none. `sync_interval`: how long a row may be on its way to the disk.
+  OutputFile(std::string path, IfThere if_there, const RunState& now,
+             std::chrono::milliseconds sync_interval = std::chrono::seconds(2));
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
@@ -59,7 +61,7 @@ class OutputFile {
 
   // A whole row. `counts` and `input_sha256`: with it. Where F.partial has a row at this place already, it has to be
   // the same. Throws Error naming F.partial, which then ends with the row before; also for what went wrong in the
-  // background since the last call.
+  // background since the last call: where the disk itself failed, F.partial then ends with the last row that is safe.
   void write(std::string_view row, const RunCounts& counts, const std::string& input_sha256);
 
   // Brings all rows and their state to the disk, and ends writing; F.partial stays. Throws Error.

@@ -66,6 +66,9 @@ class SafetensorsReader {
 
   [[nodiscard]] const StoredTensors& tensors() const { return tensors_; }
 
+  // Throws as MappedFile, for every file.
+  void expect_unchanged() const;
+
  private:
   void read_shards(const std::filesystem::path& folder);
   void add_file(const std::filesystem::path& folder, const std::string& file_name);

@@ -27,6 +27,9 @@ class TensorSource {
 
   // Of all tensors.
   [[nodiscard]] virtual int64_t num_bytes() const = 0;
+
+  // Throws Error if the tensors may have changed since the source was made.
+  virtual void expect_unchanged() const {}
 };
 
 // The tensors of a checkpoint folder: views of the mapped files, or a copy where one does not lie at a multiple of its
@@ -39,6 +42,7 @@ class SafetensorsSource final : public TensorSource {
   [[nodiscard]] bool contains(const std::string& name) const override { return files_.contains(name); }
   [[nodiscard]] at::Tensor tensor(const std::string& name, const std::vector<int64_t>& shape) const override;
   [[nodiscard]] int64_t num_bytes() const override;
+  void expect_unchanged() const override { files_.expect_unchanged(); }
 
  private:
   SafetensorsReader files_;

@@ -61,6 +61,9 @@ struct ModelWeights {
   // Layer `index`: as it lies in memory; or, if all layers have no room there, converted now, for as long as it is
   // held.
   [[nodiscard]] LayerWeights layer(int64_t index) const;
+
+  // Throws Error if a file that they were read from, and may still lie in, was written to since.
+  void expect_unchanged() const;
 };
 
 // A judge in memory.

@@ -69,7 +69,7 @@ class Scorer {
   // A document that cannot be scored gives a DocumentReward with `error`. Throws Error only if the run cannot go on.
   [[nodiscard]] DocumentReward score(const Document& document);
 
-  // Scores what comes, as score_stream() says.
+  // Scores what comes, as score_stream() says. Throws Error, too, once a file of the checkpoint is written to.
   void score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop);
 
   [[nodiscard]] const ScorerInfo& info() const;

@@ -1,0 +1,42 @@
+#include "prm_score/cli/bus_errors.h"
+
+#include <csignal>
+#include <string_view>
+
+#include <unistd.h>
+
+#include "prm_score/model/mapped_file.h"
+
+namespace prm_score {
+namespace {
+
+void write_text(std::string_view text) {
+  [[maybe_unused]] const auto ignored = write(STDERR_FILENO, text.data(), text.size());
+}
+
+// Runs in the middle of anything: no memory, no locks.
+void handle(int, siginfo_t* info, void*) {
+  const char* path = MappedFile::path_at(info->si_addr);
+  if (path == nullptr) {
+    std::signal(SIGBUS, SIG_DFL);  // the access is tried again
+    return;
+  }
+  write_text("prm-score: ");
+  for (const char* c = path; *c != 0; ++c) {
+    const bool is_control = static_cast<unsigned char>(*c) < ' ' || *c == 127;
+    write_text(is_control ? "?" : std::string_view(c, 1));
+  }
+  write_text(": expected the file as it was when it was opened, found it cut short, or its disk failing\n");
+  _exit(1);
+}
+
+}  // namespace
+
+void explain_bus_errors() {
+  struct sigaction action {};
+  action.sa_sigaction = handle;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
+}
+
+}  // namespace prm_score
