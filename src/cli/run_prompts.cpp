@@ -21,7 +21,8 @@ int run_prompts(const Options& options, StopSignals& stop) {
 
   RunCounts counts;
   const auto answer = [&](const Document& document, JsonlWriter& rows) {
-    const auto prompts = builder.build(document, {.spans = false, .prompt_texts = true});
+    const auto prompts = builder.build(document, {.prompt_texts = true, .stop = &stop.requested()});
+    if (stop.requested()) return Answer::kStopped;
     if (!prompts.error.empty()) {
       rows.write(format_error_row({document.origin, prompts.error}));
       return Answer::kBad;

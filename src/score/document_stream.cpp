@@ -56,7 +56,7 @@ void finish(LineUnderWay& line, std::vector<std::optional<float>> log_odds, Last
   line.result.log_odds = std::move(log_odds);
 }
 
-LineUnderWay prepare(const PromptBuilder& builder, bool spans, InputLine line) {
+LineUnderWay prepare(const PromptBuilder& builder, const StreamOptions& options, InputLine line) {
   LineUnderWay prepared;
   if (auto* bad = std::get_if<LineError>(&line)) {
     prepared.origin = std::move(bad->origin);
@@ -66,7 +66,7 @@ LineUnderWay prepare(const PromptBuilder& builder, bool spans, InputLine line) {
   }
   auto& document = std::get<Document>(line);
   prepared.origin = std::move(document.origin);
-  DocumentPrompts prompts = builder.build(document, {.spans = spans});
+  DocumentPrompts prompts = builder.build(document, {.spans = options.spans, .stop = options.stop});
   if (!prompts.error.empty()) {
     prepared.result = bad_document(std::move(prompts.error));
     prepared.is_done = true;
@@ -179,15 +179,16 @@ void score_stream(const PromptBuilder& builder, Engine& engine, const StreamOpti
   engine.clear();
   Window window(options.last_chunk);
   ReadAhead ahead(
-      source, [&](InputLine line) { return prepare(builder, options.spans, std::move(line)); }, 2 * max_rows);
-  while (options.stop == nullptr || !*options.stop) {
+      source, [&](InputLine line) { return prepare(builder, options, std::move(line)); }, 2 * max_rows);
+  const auto is_stopped = [&] { return options.stop != nullptr && *options.stop; };
+  while (!is_stopped()) {
     // What is there, up to a full step; wait only if nothing is under way.
     while (engine.num_rows_waiting() < max_rows && (window.is_empty() || window.weight() < 4 * max_rows)) {
       auto line = window.is_empty() ? ahead.queue().pop() : ahead.queue().try_pop();
       if (!line) break;
       window.add(*std::move(line), engine);
     }
-    if (window.is_empty()) return;
+    if (window.is_empty() || is_stopped()) return;  // what was given up while it was tokenised is no answer
     window.run_step(engine);
     if (!window.give(take)) return;
   }

@@ -261,6 +261,10 @@ void PromptBuilder::build(const Document& document, const Extras& extras, Docume
 
   Prompter prompter(*this, document, encoded.ids, result.chunks);
   for (int64_t index = 0; index < std::ssize(result.chunks); ++index) {
+    if (extras.stop != nullptr && *extras.stop) {
+      result.error = "stopped";
+      return;
+    }
     if (!is_scored(options_, result.chunks, index)) continue;
     auto prompt = prompter.next(index, extras.prompt_texts, result.trunks);
     if (!prompt) {

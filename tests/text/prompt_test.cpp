@@ -289,5 +289,12 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, PromptGolden, testing::ValuesIn(golden_kinds()), test_name);
 
+TEST(PromptBuilder, GivesUpOnceItIsToldToStop) {
+  const ByteTokenizer tokenizer;
+  const std::atomic<bool> stop = true;
+  const auto built = PromptBuilder(tokenizer, {}, kRoomy).build(document_of("abc"), {.stop = &stop});
+  EXPECT_EQ(built.error, "stopped");
+}
+
 }  // namespace
 }  // namespace prm_score

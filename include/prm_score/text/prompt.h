@@ -12,6 +12,7 @@
 // border may cut a character; both sides then show U+FFFD in its place (tokenizer.h).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -91,6 +92,7 @@ class PromptBuilder {
   struct Extras {
     bool spans = false;
     bool prompt_texts = false;
+    const std::atomic<bool>* stop = nullptr;  // once set, what is not done yet is given up: an `error` that nobody sees
   };
   // Throws nothing for a document: what the tokenizer throws for its texts becomes its `error`. Time is linear in the
   // document where the tokenizer's trunk is (tokenizer.h); memory is linear always.
