@@ -245,8 +245,9 @@ TEST_F(DocumentStream, ALineThatAStopFoundBeingTokenisedHasNoRow) {
     stop_ = false;
     rows_.clear();
     Lines lines(10, [this](int64_t number) {
-      if (number == 4) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      stop_ = number == 4;
+      if (number != 4) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      stop_ = true;
     });
     FakeEngine engine(512);
     run(lines, engine);
