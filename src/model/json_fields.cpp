@@ -1,6 +1,5 @@
 #include "json_fields.h"
 
-#include <functional>
 #include <limits>
 #include <unordered_set>
 #include <utility>
@@ -9,37 +8,55 @@
 namespace prm_score {
 namespace {
 
-constexpr int kMaxDepth = 32;
+constexpr size_t kMaxDepth = 32;
 
-// Watches the parser: the library itself keeps the last of duplicate keys and nests without limit.
-class ParseGuard {
+// Reads JSON without keeping it: the library itself keeps the last of duplicate keys and nests without limit, and its
+// parser with a callback takes quadratic time for an object of many objects.
+class JsonGuard final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit ParseGuard(const std::string& place) : place_(place) {}
+  explicit JsonGuard(const std::string& place) : place_(place) {}
 
-  bool operator()(int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    using Event = nlohmann::json::parse_event_t;
-    if (depth > kMaxDepth) {
-      throw Error(place_ + ": expected at most " + std::to_string(kMaxDepth) + " levels of JSON, found more");
-    }
-    if (event == Event::object_start) keys_of_open_objects_.emplace_back();
-    if (event == Event::object_end) keys_of_open_objects_.pop_back();
-    if (event == Event::key && !keys_of_open_objects_.back().insert(parsed.get<std::string>()).second) {
-      throw Error(place_ + ": expected each key once, got " + describe(parsed) + " twice");
-    }
-    return true;
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return begin(); }
+  bool end_object() override { return end(); }
+  bool start_array(size_t) override { return begin(); }
+  bool end_array() override { return end(); }
+  bool key(string_t& key) override {
+    if (keys_.back().insert(key).second) return true;
+    throw Error(place_ + ": expected each key once, got " + describe(key) + " twice");
+  }
+  bool parse_error(size_t, const std::string&, const nlohmann::json::exception& error) override {
+    throw Error(place_ + ": expected JSON: " + error.what());
   }
 
  private:
+  bool begin() {
+    keys_.emplace_back();
+    if (keys_.size() <= kMaxDepth) return true;
+    throw Error(place_ + ": expected at most " + std::to_string(kMaxDepth) + " levels of JSON, found more");
+  }
+  bool end() {
+    keys_.pop_back();
+    return true;
+  }
+
   const std::string& place_;
-  std::vector<std::unordered_set<std::string>> keys_of_open_objects_;
+  std::vector<std::unordered_set<std::string>> keys_;  // of the objects that are open, none of the lists
 };
 
 }  // namespace
 
 nlohmann::json parse_json(std::string_view text, const std::string& place) {
+  JsonGuard guard(place);
+  nlohmann::json::sax_parse(text.begin(), text.end(), &guard);
   try {
-    ParseGuard guard(place);
-    return nlohmann::json::parse(text.begin(), text.end(), std::ref(guard));
+    return nlohmann::json::parse(text.begin(), text.end());
   } catch (const nlohmann::json::exception& error) {
     throw Error(place + ": expected JSON: " + error.what());
   }
