@@ -14,10 +14,13 @@ function colourLimit() {
 
 const limit = colourLimit();
 
-// Shades an element by log-odds; null = not scored.
+// Shades an element by log-odds; null = not scored. Small ones get more than their part of the scale, so that the two
+// sides differ at a glance; the legend has the same shades.
 function shade(element, logOdds) {
   element.dataset.side = logOdds === null ? "none" : logOdds < 0 ? "b" : "a";
-  if (logOdds !== null) element.style.setProperty("--amount", `${Math.min(100, (Math.abs(logOdds) / limit) * 100).toFixed(1)}%`);
+  if (logOdds === null) return element;
+  const amount = Math.min(1, Math.abs(logOdds) / limit) ** 0.6;
+  element.style.setProperty("--amount", `${(100 * amount).toFixed(1)}%`);
   return element;
 }
 
@@ -49,8 +52,9 @@ function describePiece(details, first, end) {
 
 // ---- the tooltip: on hover, and on focus for those without a mouse ----
 
+const tooltip = byId("tooltip");
+
 function showTooltip(piece) {
-  const tooltip = byId("tooltip");
   const dialog = piece.closest("dialog");
   (dialog || document.body).append(tooltip); // what is outside an open dialog is below it
   tooltip.textContent = piece.description;
@@ -66,7 +70,7 @@ function showTooltip(piece) {
 }
 
 function hideTooltip(piece) {
-  byId("tooltip").hidden = true;
+  tooltip.hidden = true;
   piece.removeAttribute("aria-describedby");
 }
 
@@ -220,6 +224,7 @@ function openRow(row) {
     [make("dt", {}, column.label), make("dd", { dir: "auto" }, column.text(row))]);
   const close = make("button", { type: "button", click: () => dialog.close() }, "Close");
   const isBad = report.table.reward[row] === null;
+  tooltip.hidden = true;
   const without = `The report holds the chunks of ${formatCount(report.details.length)} documents; this is none of them.`;
   dialog.replaceChildren(
     make("div", { class: "dialog-top" }, make("h2", { id: "dialog-heading" }, nameOf(row)), close),

@@ -33,14 +33,14 @@ function makeColumns() {
     numberColumn("chunks", "chunks", table.chunks, formatCount),
     numberColumn("line", "line", table.line, String),
     textColumn("file", "file", table.file),
-    textColumn("rows of", "rows of", { values: report.sources, at: table.source }),
+    textColumn("source", "rows from", { values: report.sources, at: table.source }),
     textColumn("warnings", "warnings", warnings),
     textColumn("error", "error", table.error),
     ...table.columns.map(keptColumn),
   ];
   const isEmpty = (column) =>
     (column.key === "file" && table.file.values.join("") === "") ||
-    (column.key === "rows of" && report.sources.length < 2) ||
+    (column.key === "source" && report.sources.length < 2) ||
     (column.key === "id" && table.id.values.join("") === "") ||
     (column.key === "error" && report.counts.bad === 0) ||
     (column.key === "warnings" && table.warnings.every((bits) => bits === 0));
