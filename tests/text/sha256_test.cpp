@@ -20,9 +20,7 @@ TEST(Sha256Hex, TakesBytesThatAreZero) {
 }
 
 // The published digest of "abc" again, three bytes in four characters.
-TEST(Sha256Base64, IsTheSameDigest) {
-  EXPECT_EQ(sha256_base64("abc"), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
-}
+TEST(Sha256Base64, IsTheSameDigest) { EXPECT_EQ(sha256_base64("abc"), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="); }
 
 }  // namespace
 }  // namespace prm_score
