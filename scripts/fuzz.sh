@@ -4,6 +4,7 @@
 #   scripts/fuzz.sh [--seconds N] [TARGET...]     default: 300 seconds for each of all targets
 #
 #   jsonl           files of lines, plain and compressed
+#   rows            rows of scoring, and the report of them
 #   tokenizer_json  tokenizer.json
 #   bpe             encoding and decoding against each other, prefixes against whole strings
 #   safetensors     safetensors files
@@ -16,7 +17,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup_lib.sh"
 
 readonly build_dir=build/fuzz
-readonly all_targets=(jsonl tokenizer_json bpe safetensors index config)
+readonly all_targets=(jsonl rows tokenizer_json bpe safetensors index config)
 
 seconds=300
 targets=()

@@ -21,15 +21,20 @@ readonly venv_python=$deps_dir/venv/bin/python
 
 # shellcheck disable=SC2034  # used by the scripts that source this file
 readonly build_packages=(g++ cmake ninja-build pkg-config ca-certificates libpcre2-dev libsentencepiece-dev
-  nlohmann-json3-dev libspdlog-dev libcli11-dev libssl-dev libzstd-dev zlib1g-dev)
+  nlohmann-json3-dev libspdlog-dev libcli11-dev libssl-dev libzstd-dev zlib1g-dev libjs-chart.js)
 # shellcheck disable=SC2034
 readonly test_packages=(libgtest-dev python3)
 # shellcheck disable=SC2034
 readonly clang_version=16
 # Apertium: the translator of the training scripts; strace: kills at chosen system calls; clang: fuzzing.
 # shellcheck disable=SC2034
-readonly heavy_test_packages=(apertium apertium-eng-spa apertium-eng-cat strace "clang-$clang_version"
+heavy_test_packages=(apertium apertium-eng-spa apertium-eng-cat strace "clang-$clang_version"
   "libclang-rt-$clang_version-dev")
+# The browser that looks at reports: where it is a package of the distribution (Ubuntu's is a snap; that test is skipped).
+if [[ $(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}") == debian ]]; then
+  heavy_test_packages+=(chromium chromium-driver)
+fi
+readonly heavy_test_packages
 
 # ---- messages -------------------------------------------------------------------------------------------------------
 

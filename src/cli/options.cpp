@@ -26,6 +26,8 @@ constexpr CommandSpec kCommands[] = {
     {Command::kPrompts, kForPrompts, "prompts", "Writes the prompt of each chunk instead of scoring it."},
     {Command::kPairs, kForPairs, "pairs",
      "Scores preference pairs (chosen, rejected) and says how often the chosen text gets the larger reward."},
+    {Command::kReport, kForReport, "report",
+     "Makes one HTML file of rows that were scored: rewards, lengths, positions, the best and the worst documents."},
     {Command::kInfo, kForInfo, "info", "Says what a checkpoint is and what memory it needs."}};
 
 constexpr char kFooter[] =
@@ -43,7 +45,8 @@ void add_files(CLI::App& app, std::vector<std::string>& files) {
 void add_options(CLI::App& app, unsigned command_bit) {
   for (const auto& spec : option_table()) {
     if ((spec.commands & command_bit) == 0) continue;
-    const std::string flag = std::string("--") + spec.name;
+    std::string flag = std::string("--") + spec.name;
+    if (*spec.short_name != '\0') flag = std::string("-") + spec.short_name + "," + flag;
     const bool is_flag = *spec.value_name == '\0';
     const std::string help = is_flag ? spec.help : std::string(spec.help) + " (default: " + spec.default_text + ")";
     auto* option = is_flag ? app.add_flag(flag, help) : app.add_option(flag, help)->type_name(spec.value_name);
@@ -172,7 +175,7 @@ void resolve_stride(ChunkOptions& chunking) {
 
 void check_output(const Options& options) {
   if (options.output == "-") {
-    throw UsageError("--output: expected a file name (without the option rows go to standard output), got \"-\"");
+    throw UsageError("--output: expected a file name (without the option it is standard output), got \"-\"");
   }
   if (options.resume && options.output.empty()) throw UsageError("--resume: expected --output with it, got none");
   if (options.overwrite && options.output.empty()) throw UsageError("--overwrite: expected --output with it, got none");

@@ -1,5 +1,4 @@
 #include "command_parts.h"
-#include "scoring_parts.h"
 
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/model_folder.h"
@@ -12,7 +11,7 @@ namespace prm_score {
 
 int run_prompts(const Options& options, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
-  expect_no_loop(options);
+  expect_no_loop(options.files);
   JsonlReader reader(reader_options(options, stop));
   JsonlWriter writer = standard_output(stop.fd());
   const auto folder = model_folder(options.model);

@@ -1,6 +1,5 @@
 #include "scoring_parts.h"
 
-#include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -10,7 +9,6 @@
 
 #include "command_parts.h"
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
@@ -23,39 +21,6 @@
 
 namespace prm_score {
 namespace {
-
-bool reads_standard_input(const Options& options) {
-  return options.files.empty() || std::ranges::find(options.files, "-") != options.files.end();
-}
-
-bool is_file_of(int fd, const std::string& path) {
-  std::error_code not_there;
-  return std::filesystem::is_regular_file(path, not_there) && is_open_as(fd, path);
-}
-
-// Whether they are open on one regular file.
-bool is_same_open_file(int fd, int other_fd) {
-  struct stat a {
-  }, b{};
-  return fstat(fd, &a) == 0 && fstat(other_fd, &b) == 0 && S_ISREG(a.st_mode) && a.st_dev == b.st_dev &&
-         a.st_ino == b.st_ino;
-}
-
-bool is_same_file(const std::string& a, const std::string& b) {
-  std::error_code error;
-  if (std::filesystem::equivalent(a, b, error)) return true;
-  return target_of(a) == target_of(b);
-}
-
-// Throws UsageError if what is written to `file` would be written over an input.
-void expect_no_input(const Options& options, const char* option, const std::string& file) {
-  bool is_input = reads_standard_input(options) && is_file_of(STDIN_FILENO, file);
-  for (const std::string& input : options.files) {
-    std::error_code not_there;
-    is_input |= std::filesystem::is_regular_file(input, not_there) && is_same_file(input, file);
-  }
-  if (is_input) throw UsageError(std::string(option) + ": expected another file than the input, got \"" + file + "\"");
-}
 
 // Throws Error if `path` is a file with something else: rows, say, or a checkpoint's config.json.
 void expect_metadata_or_nothing(const std::string& path) {
@@ -76,14 +41,14 @@ void check_written_files(const Options& options) {
   const std::vector<std::string> names =
       options.output.empty() ? std::vector<std::string>() : OutputFile::names_of(options.output);
   for (const std::string& name : names) {
-    expect_no_input(options, "--output", name);
+    expect_no_input(options.files, "--output", name);
     if (is_file_of(STDOUT_FILENO, name) || is_file_of(STDERR_FILENO, name)) {
       throw UsageError("--output: expected another file than that of standard output or error, got \"" + name + "\"");
     }
   }
-  if (names.empty()) expect_no_loop(options);
+  if (names.empty()) expect_no_loop(options.files);
   if (options.metadata.empty()) return;
-  expect_no_input(options, "--metadata", options.metadata);
+  expect_no_input(options.files, "--metadata", options.metadata);
   for (const std::string& name : names) {
     if (is_same_file(options.metadata, name)) {
       throw UsageError("--metadata: expected another file than those of --output, got \"" + options.metadata + "\"");
@@ -128,12 +93,6 @@ int run_to_exit_code(const std::function<int()>& run, const StopSignals& stop, s
 }
 
 }  // namespace
-
-void expect_no_loop(const Options& options) {
-  bool is_input = reads_standard_input(options) && is_same_open_file(STDIN_FILENO, STDOUT_FILENO);
-  for (const std::string& input : options.files) is_input |= is_file_of(STDOUT_FILENO, input);
-  if (is_input) throw UsageError("standard output: expected another file than the input, found the same");
-}
 
 ScorerOptions scorer_options(const Options& options) {
   ScorerOptions scorer;

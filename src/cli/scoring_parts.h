@@ -12,9 +12,6 @@
 
 namespace prm_score {
 
-// Throws UsageError if standard output adds to the file that is read: such a run has no end.
-void expect_no_loop(const Options& options);
-
 [[nodiscard]] ScorerOptions scorer_options(const Options& options);
 
 // What is known once the checkpoint is open; also told to the user.

@@ -63,4 +63,13 @@ std::string sha256_hex(std::string_view bytes) {
   return sha256.hex();
 }
 
+std::string sha256_base64(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int num_bytes = 0;
+  expect_success(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &num_bytes, EVP_sha256(), nullptr));
+  std::array<unsigned char, EVP_MAX_MD_SIZE * 2> base64{};
+  const int length = EVP_EncodeBlock(base64.data(), digest.data(), static_cast<int>(num_bytes));
+  return {base64.begin(), base64.begin() + length};
+}
+
 }  // namespace prm_score

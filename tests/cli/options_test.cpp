@@ -118,6 +118,9 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"weight-memory", "3G", "3221225472"},
                                  {"random-weights", "c.json", "\"c.json\""},
                                  {"self-check", "false", "false"},
+                                 {"docs", "a,b", "[\"a\",\"b\"]"},
+                                 {"details", "0", "0"},
+                                 {"max-text", "7", "7"},
                                  {"plan", "f", "\"f\""},
                                  {"verify", "true", "true"},
                                  {"json", "true", "true"},
@@ -142,9 +145,12 @@ TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
                          std::string(example.name) == "plan";
     const bool is_pairs = std::string(example.name) == "rejected-field" ||
                           std::string(example.name) == "chosen-field" || std::string(example.name) == "subset-field";
+    const bool is_report = std::string(example.name) == "docs" || std::string(example.name) == "details" ||
+                           std::string(example.name) == "max-text";
     const bool is_about_output = std::string(example.name) == "resume" || std::string(example.name) == "overwrite";
     const std::vector<const char*> command = is_info           ? std::vector{"info"}
                                              : is_pairs        ? std::vector{"pairs"}
+                                             : is_report       ? std::vector{"report"}
                                              : is_about_output ? std::vector{"--output=f"}
                                                                : std::vector<const char*>{};
     auto with_flag = command;
@@ -239,6 +245,10 @@ TEST_F(CommandLineTest, WrongValuesNameFlagExpectedAndFound) {
     }
     unsetenv(variable.c_str());
   }
+  EXPECT_EQ(error_of({"report", "--details", "-1"}), "--details: expected an integer from 0 to 100000, got \"-1\"");
+  EXPECT_EQ(error_of({"report", "--max-text", "0"}), "--max-text: expected an integer >= 1, got \"0\"");
+  EXPECT_EQ(error_of({"report", "--docs", "a,,b"}), "--docs: expected file names separated by commas, got \"a,,b\"");
+  EXPECT_EQ(error_of({"report", "-o"}), "--output: expected a file name, got none");
   EXPECT_EQ(error_of({"--spans=perhaps"}), "--spans: expected true or false, got \"perhaps\"");
 }
 
@@ -274,6 +284,12 @@ TEST_F(CommandLineTest, SubcommandsTakeTheSameOptions) {
   EXPECT_EQ(info.model, "m");
   EXPECT_TRUE(info.json);
   EXPECT_EQ(options({"./info"}).command, Command::kScore);
+  const auto report = options({"report", "a", "b", "-o", "page.html", "--docs=c"});
+  EXPECT_EQ(report.command, Command::kReport);
+  EXPECT_EQ(report.files, (Words{"a", "b"}));
+  EXPECT_EQ(report.output, "page.html");
+  EXPECT_EQ(report.docs, Words{"c"});
+  EXPECT_EQ(options({"-o", "rows"}).output, "rows");
 }
 
 TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {
@@ -291,11 +307,13 @@ TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {
 TEST_F(CommandLineTest, HelpNamesEveryOptionAndItsDefault) {
   const auto help = parse({"--help"}).text.value_or("");
   const auto pairs_help = parse({"pairs", "-h"}).text.value_or("");
+  const auto report_help = parse({"report", "-h"}).text.value_or("");
   const auto info_help = parse({"info", "-h"}).text.value_or("");
   for (const auto& spec : option_table()) {
-    const auto& text = (spec.commands & kForScore) != 0   ? help
-                       : (spec.commands & kForPairs) != 0 ? pairs_help
-                                                          : info_help;
+    const auto& text = (spec.commands & kForScore) != 0    ? help
+                       : (spec.commands & kForPairs) != 0  ? pairs_help
+                       : (spec.commands & kForReport) != 0 ? report_help
+                                                           : info_help;
     EXPECT_NE(text.find(std::string("--") + spec.name + " "), std::string::npos) << spec.name;
     if (*spec.value_name == '\0') continue;
     EXPECT_NE(text.find(std::string("(default: ") + spec.default_text + ")"), std::string::npos) << spec.name;

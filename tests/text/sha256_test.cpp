@@ -19,5 +19,8 @@ TEST(Sha256Hex, TakesBytesThatAreZero) {
   EXPECT_EQ(sha256_hex(std::string_view("\0", 1)), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
 }
 
+// The published digest of "abc" again, three bytes in four characters.
+TEST(Sha256Base64, IsTheSameDigest) { EXPECT_EQ(sha256_base64("abc"), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="); }
+
 }  // namespace
 }  // namespace prm_score

@@ -21,6 +21,9 @@ namespace prm_score {
 // Writes the prompts of documents; needs of the checkpoint only tokenizer and config.json.
 [[nodiscard]] int run_prompts(const Options& options, StopSignals& stop);
 
+// Makes one HTML file of rows. Needs no checkpoint.
+[[nodiscard]] int run_report(const Options& options, const StopSignals& stop);
+
 // Says what a checkpoint is; reads no weights, only where and of which dtype they are.
 [[nodiscard]] int run_info(const Options& options);
 

@@ -9,7 +9,13 @@
 
 namespace prm_score {
 
-enum : unsigned { kForScore = 1, kForPrompts = 2, kForInfo = 4, kForPairs = 8 };  // bits of OptionSpec::commands
+enum : unsigned {
+  kForScore = 1,
+  kForPrompts = 2,
+  kForInfo = 4,
+  kForPairs = 8,
+  kForReport = 16
+};  // bits of OptionSpec::commands
 
 struct OptionSpec {
   const char* name;        // without the dashes
@@ -26,7 +32,8 @@ struct OptionSpec {
   // The effective value as JSON text.
   std::string (*json)(const Options& options);
 
-  bool changes_rows = true;  // see options_of_rows()
+  bool changes_rows = true;     // see options_of_rows()
+  const char* short_name = "";  // "o" for -o; empty = none
 };
 
 // In the order of --help.

@@ -18,7 +18,7 @@
 
 namespace prm_score {
 
-enum class Command { kScore, kPrompts, kPairs, kInfo };
+enum class Command { kScore, kPrompts, kPairs, kReport, kInfo };
 enum class Progress { kAuto, kPlain, kNone };
 
 struct Options {
@@ -45,11 +45,14 @@ struct Options {
   bool no_prefix_sharing = false;  // the oracle path, each prompt on its own
 
   bool spans = false;
-  bool json = false;     // info: for machines
-  bool verify = false;   // info: read all weights
-  std::string plan;      // info: documents to plan for; empty = none
-  std::string metadata;  // file; empty = none
-  std::string output;    // file; empty = standard output
+  bool json = false;              // info: for machines
+  bool verify = false;            // info: read all weights
+  std::string plan;               // info: documents to plan for; empty = none
+  std::string metadata;           // file; empty = none
+  std::string output;             // file; empty = standard output
+  std::vector<std::string> docs;  // report: files of documents
+  int64_t details = 200;          // report: documents in detail
+  int64_t max_text = 20'000;      // report: characters of a document's text
   bool resume = false;
   bool overwrite = false;
   std::optional<int64_t> max_errors;

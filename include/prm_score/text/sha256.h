@@ -10,6 +10,9 @@ namespace prm_score {
 // Digest of `bytes` as 64 lower-case hexadecimal digits. Thread-safe. Throws Error if the crypto library refuses.
 [[nodiscard]] std::string sha256_hex(std::string_view bytes);
 
+// The same in base64, as a Content-Security-Policy has it.
+[[nodiscard]] std::string sha256_base64(std::string_view bytes);
+
 // The same piece by piece. Throws Error as above. Not thread-safe.
 class Sha256 {
  public:
