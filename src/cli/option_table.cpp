@@ -8,7 +8,8 @@
 namespace prm_score {
 namespace {
 
-constexpr unsigned kForScoring = kForScore | kForPairs;
+constexpr unsigned kForScoring = kForScore | kForPairs | kForShow;
+constexpr unsigned kForJsonRows = kForScore | kForPairs | kForPrompts;
 constexpr unsigned kForRows = kForScoring | kForPrompts;
 constexpr unsigned kForModel = kForRows | kForInfo;
 constexpr unsigned kForAll = kForModel | kForReport;
@@ -26,6 +27,7 @@ constexpr Choice<LastChunk> kLastChunks[] = {
 constexpr Choice<SpecialTokens> kSpecialTokens[] = {{"parse", SpecialTokens::kParse}, {"text", SpecialTokens::kText}};
 constexpr Choice<Progress> kProgress[] = {
     {"auto", Progress::kAuto}, {"plain", Progress::kPlain}, {"none", Progress::kNone}};
+constexpr Choice<Color> kColors[] = {{"auto", Color::kAuto}, {"always", Color::kAlways}, {"never", Color::kNever}};
 constexpr Choice<std::string_view> kDtypes[] = {{"auto", "auto"}, {"float32", "float32"}, {"bfloat16", "bfloat16"}};
 constexpr Choice<std::string_view> kLogLevels[] = {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"},
                                                    {"warn", "warn"},   {"error", "error"}, {"off", "off"}};
@@ -116,7 +118,7 @@ constexpr OptionSpec kTable[] = {
      .default_text = "text",
      .help = "field that holds the text to score",
      .group = kInput,
-     .commands = kForScore | kForPrompts | kForInfo | kForReport,
+     .commands = kForScore | kForPrompts | kForInfo | kForReport | kForShow,
      .set = [](Options& o, std::string_view v) { return set_name(o.fields.text, v); },
      .json = [](const Options& o) -> std::string { return json_of(o.fields.text); }},
     {.name = "id-field",
@@ -170,7 +172,7 @@ constexpr OptionSpec kTable[] = {
      .default_text = "none",
      .help = "input fields to copy, unchanged, under \"input\" of the row",
      .group = kInput,
-     .commands = kForRows,
+     .commands = kForJsonRows,
      .set = [](Options& o, std::string_view v) { return set_names(o.fields.keep, v); },
      .json = [](const Options& o) -> std::string { return json_of(o.fields.keep); }},
     {.name = "keep-all",
@@ -179,7 +181,7 @@ constexpr OptionSpec kTable[] = {
      .default_text = "false",
      .help = "copy all input fields, the text too",
      .group = kInput,
-     .commands = kForRows,
+     .commands = kForJsonRows,
      .set = [](Options& o, std::string_view v) { return set_flag(o.fields.keep_all, v); },
      .json = [](const Options& o) -> std::string { return json_of(o.fields.keep_all); }},
     {.name = "limit",
@@ -343,9 +345,19 @@ constexpr OptionSpec kTable[] = {
      .default_text = "20000",
      .help = "characters of a document's text at most; it says so where more were left out",
      .group = kOutput,
-     .commands = kForReport,
+     .commands = kForReport | kForShow,
      .set = [](Options& o, std::string_view v) { return set_integer(o.max_text, v, 1); },
      .json = [](const Options& o) -> std::string { return json_of(o.max_text); },
+     .changes_rows = false},
+    {.name = "color",
+     .value_name = "auto|always|never",
+     .expected = "auto, always or never",
+     .default_text = "auto",
+     .help = "shade chunks by their log-odds; auto = on a terminal, unless NO_COLOR is set",
+     .group = kOutput,
+     .commands = kForShow,
+     .set = [](Options& o, std::string_view v) { return set_choice(o.color, v, kColors); },
+     .json = [](const Options& o) -> std::string { return json_of_choice(o.color, kColors); },
      .changes_rows = false},
     {.name = "resume",
      .value_name = "",
@@ -373,7 +385,7 @@ constexpr OptionSpec kTable[] = {
      .default_text = "none",
      .help = "write versions, options, hashes and counts of the run to FILE as JSON",
      .group = kOutput,
-     .commands = kForScoring,
+     .commands = kForScore | kForPairs,
      .set = [](Options& o, std::string_view v) { return set_name(o.metadata, v); },
      .json = [](const Options& o) -> std::string { return o.metadata.empty() ? "null" : json_of(o.metadata); },
      .changes_rows = false},

@@ -26,6 +26,8 @@ constexpr CommandSpec kCommands[] = {
     {Command::kPrompts, kForPrompts, "prompts", "Writes the prompt of each chunk instead of scoring it."},
     {Command::kPairs, kForPairs, "pairs",
      "Scores preference pairs (chosen, rejected) and says how often the chosen text gets the larger reward."},
+    {Command::kShow, kForShow, "show",
+     "Shows documents in the terminal, every chunk behind its log-odds and shaded by it."},
     {Command::kReport, kForReport, "report",
      "Makes one HTML file of rows that were scored: rewards, lengths, positions, the best and the worst documents."},
     {Command::kInfo, kForInfo, "info", "Says what a checkpoint is and what memory it needs."}};

@@ -1,7 +1,9 @@
 #include "prm_score/cli/options.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -121,6 +123,7 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"docs", "a,b", "[\"a\",\"b\"]"},
                                  {"details", "0", "0"},
                                  {"max-text", "7", "7"},
+                                 {"color", "always", "\"always\""},
                                  {"plan", "f", "\"f\""},
                                  {"verify", "true", "true"},
                                  {"json", "true", "true"},
@@ -136,23 +139,25 @@ std::string effective(const Options& options, const std::string& name) {
   return "no such option";
 }
 
+// Words for a command that has the option.
+std::vector<const char*> command_with(const std::string& option_name) {
+  constexpr std::pair<unsigned, const char*> kSubcommands[] = {
+      {kForInfo, "info"}, {kForPairs, "pairs"}, {kForReport, "report"}, {kForShow, "show"}};
+  const auto spec = std::ranges::find(option_table(), option_name, [](const OptionSpec& s) { return s.name; });
+  if ((spec->commands & kForScore) != 0) return {};
+  for (const auto& [bit, word] : kSubcommands) {
+    if ((spec->commands & bit) != 0) return {word};
+  }
+  return {"no command"};
+}
+
 TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
   EXPECT_EQ(std::size(kExamples), option_table().size()) << "an option without an example";
   for (const auto& example : kExamples) {
     const std::string flag = std::string("--") + example.name + "=" + example.value;
     const std::string variable = environment_name(example.name);
-    const bool is_info = std::string(example.name) == "json" || std::string(example.name) == "verify" ||
-                         std::string(example.name) == "plan";
-    const bool is_pairs = std::string(example.name) == "rejected-field" ||
-                          std::string(example.name) == "chosen-field" || std::string(example.name) == "subset-field";
-    const bool is_report = std::string(example.name) == "docs" || std::string(example.name) == "details" ||
-                           std::string(example.name) == "max-text";
     const bool is_about_output = std::string(example.name) == "resume" || std::string(example.name) == "overwrite";
-    const std::vector<const char*> command = is_info           ? std::vector{"info"}
-                                             : is_pairs        ? std::vector{"pairs"}
-                                             : is_report       ? std::vector{"report"}
-                                             : is_about_output ? std::vector{"--output=f"}
-                                                               : std::vector<const char*>{};
+    const std::vector<const char*> command = is_about_output ? std::vector{"--output=f"} : command_with(example.name);
     auto with_flag = command;
     with_flag.push_back(flag.c_str());
     EXPECT_EQ(effective(options(with_flag), example.name), example.json);
@@ -305,15 +310,11 @@ TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {
 }
 
 TEST_F(CommandLineTest, HelpNamesEveryOptionAndItsDefault) {
-  const auto help = parse({"--help"}).text.value_or("");
-  const auto pairs_help = parse({"pairs", "-h"}).text.value_or("");
-  const auto report_help = parse({"report", "-h"}).text.value_or("");
   const auto info_help = parse({"info", "-h"}).text.value_or("");
   for (const auto& spec : option_table()) {
-    const auto& text = (spec.commands & kForScore) != 0    ? help
-                       : (spec.commands & kForPairs) != 0  ? pairs_help
-                       : (spec.commands & kForReport) != 0 ? report_help
-                                                           : info_help;
+    auto words = command_with(spec.name);
+    words.push_back("--help");
+    const auto text = parse(words).text.value_or("");
     EXPECT_NE(text.find(std::string("--") + spec.name + " "), std::string::npos) << spec.name;
     if (*spec.value_name == '\0') continue;
     EXPECT_NE(text.find(std::string("(default: ") + spec.default_text + ")"), std::string::npos) << spec.name;

@@ -14,7 +14,8 @@ enum : unsigned {
   kForPrompts = 2,
   kForInfo = 4,
   kForPairs = 8,
-  kForReport = 16
+  kForReport = 16,
+  kForShow = 32
 };  // bits of OptionSpec::commands
 
 struct OptionSpec {

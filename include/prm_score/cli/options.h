@@ -18,7 +18,8 @@
 
 namespace prm_score {
 
-enum class Command { kScore, kPrompts, kPairs, kReport, kInfo };
+enum class Command { kScore, kPrompts, kPairs, kShow, kReport, kInfo };
+enum class Color { kAuto, kAlways, kNever };
 enum class Progress { kAuto, kPlain, kNone };
 
 struct Options {
@@ -52,7 +53,8 @@ struct Options {
   std::string output;             // file; empty = standard output
   std::vector<std::string> docs;  // report: files of documents
   int64_t details = 200;          // report: documents in detail
-  int64_t max_text = 20'000;      // report: characters of a document's text
+  int64_t max_text = 20'000;      // report, show: characters of a document's text
+  Color color = Color::kAuto;     // show
   bool resume = false;
   bool overwrite = false;
   std::optional<int64_t> max_errors;
