@@ -79,6 +79,7 @@ RunEnd show_lines(const Options& options, JsonlReader& reader, Viewer& viewer, c
 
 int run_show(const Options& options, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
+  expect_no_loop(options.files);
   JsonlReader reader(reader_options(options, stop));
   JsonlWriter writer = standard_output(stop.fd());
   ScorerOptions opened = scorer_options(options);
