@@ -1,7 +1,5 @@
 #include "command_parts.h"
 
-#include <tuple>
-
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -12,7 +10,8 @@ namespace {
 
 // The rates are those of this run, from its first line to its last row: loading would hide them in short runs.
 void log_summary(const Metadata& run, double seconds) {
-  const auto& [counts, before] = std::tie(run.counts, run.counts_before);
+  const RunCounts& counts = run.counts;
+  const RunCounts& before = run.counts_before;
   const double scoring = run.times ? run.times->scoring : 0;
   const auto rate = [&](int64_t count) { return scoring > 0 ? static_cast<double>(count) / scoring : 0; };
   spdlog::info("{} rows ({} bad), {} chunks, {} tokens in {:.1f} s; {:.1f} chunks/s, {:.0f} tokens/s once loaded",

@@ -36,8 +36,9 @@ Json times_json(const StageTimes& times) {
           {"write_seconds", times.write}};
 }
 
-Json throughput_json(const Metadata& metadata) {
-  const auto& [counts, before, times] = std::tie(metadata.counts, metadata.counts_before, *metadata.times);
+Json throughput_json(const Metadata& metadata, const StageTimes& times) {
+  const RunCounts& counts = metadata.counts;
+  const RunCounts& before = metadata.counts_before;
   const auto rate = [&](int64_t count) {
     return times.scoring > 0 ? Json(static_cast<double>(count) / times.scoring) : Json(nullptr);
   };
@@ -136,8 +137,12 @@ std::string format_metadata(const Metadata& metadata) {
   json["counts"] = counts_json(metadata.counts);
   if (metadata.pairs) json["pairs"] = pairs_json(*metadata.pairs);
   json["elapsed_seconds"] = metadata.elapsed_seconds;
-  json["times"] = metadata.times ? times_json(*metadata.times) : Json(nullptr);
-  json["throughput"] = metadata.times ? throughput_json(metadata) : Json(nullptr);
+  json["times"] = nullptr;
+  json["throughput"] = nullptr;
+  if (const auto& times = metadata.times) {
+    json["times"] = times_json(*times);
+    json["throughput"] = throughput_json(metadata, *times);
+  }
   json["stopped_by"] = metadata.stopped_by.empty() ? Json(nullptr) : Json(metadata.stopped_by);
   json["exit_code"] = metadata.exit_code;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
