@@ -211,6 +211,15 @@ class BarTest(ProgressTest):
                 self.assertRegex(BAR.findall(output)[-1], rb"\A0:0\d, 3 rows \(0 bad\), ")
                 self.assertRegex(self.assert_clean(output)[-1], r"prm-score: 3 rows .* once loaded\Z")
 
+    def test_a_suspended_run_goes_on(self):
+        process = self.start()
+        self.terminal.read_until(BAR.search)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGCONT)
+        num_bytes = len(self.terminal.output)
+        self.assert_clean(self.finish_slowly(process, line(), lambda shown: len(BAR.findall(shown[num_bytes:])) >= 3))
+
 
 class NoBarTest(ProgressTest):
     def shown(self, *arguments, **options):
@@ -233,6 +242,25 @@ class NoBarTest(ProgressTest):
         self.assertNotIn(b"\x1b", output)
         self.assertRegex(output, SUMMARY)
 
+    def test_a_terminal_that_somebody_else_uses_gets_no_bar(self):
+        """The program is a background job of the terminal's shell, for which the terminal stays."""
+        script = 'set -m; "$@" & wait $!; exit $?'
+        terminal = self.terminal.program_fd
+        process = subprocess.Popen(
+            ["sh", "-c", script, "sh", program.PROGRAM, str(self.docs), "--threads", "1", "--model", str(MODEL)],
+            stdin=terminal,
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+            env=environment(TERM="xterm"),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(terminal, termios.TIOCSCTTY, 0),
+        )
+        os.close(terminal)
+        output = self.terminal.read_all()
+        self.assertEqual(process.wait(60), 0, output)
+        self.assertNotIn(b"\x1b", output)
+        self.assertRegex(output, SUMMARY)
+
     def test_rows_on_the_terminal_stay_whole(self):
         output = self.shown(stdout=self.terminal.program_fd)
         self.assertNotIn(b"\x1b", output)
@@ -244,27 +272,38 @@ class NoBarTest(ProgressTest):
         output = self.shown("--output", self.folder / "out.jsonl", stdout=self.terminal.program_fd)
         self.assertTrue(BAR.search(output))
 
-    def test_in_a_log_a_line_comes_every_ten_seconds(self):
-        log = self.folder / "log"
-        with open(log, "wb") as stderr:
-            command = [program.PROGRAM, "--model", str(MODEL)]
+    def start_with_a_log(self, name, rows):
+        log = self.folder / name
+        with open(log, "wb") as file:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr, env=environment(TERM="xterm")
+                [program.PROGRAM, "--model", str(MODEL), "--progress", "plain"],
+                stdin=subprocess.PIPE,
+                stdout=file if rows == "log" else subprocess.DEVNULL,
+                stderr=file,
+                env=environment(TERM="xterm"),
             )
         self.addCleanup(process.wait, 60)
         self.addCleanup(process.kill)
         process.stdin.write(line() + b"?\n")
         process.stdin.flush()
+        return process, log
+
+    def test_in_a_log_without_rows_a_line_comes_every_ten_seconds(self):
+        with_rows, mixed = self.start_with_a_log("mixed", rows="log")
+        process, log = self.start_with_a_log("log", rows="nowhere")
         start = time.monotonic()
         while b" rows (" not in log.read_bytes():
             self.assertLess(time.monotonic() - start, 60)
             time.sleep(0.1)
         self.assertGreater(time.monotonic() - start, 9)
-        process.stdin.close()
-        self.assertEqual(process.wait(60), 3)
+        for one in (process, with_rows):
+            one.stdin.close()
+            self.assertEqual(one.wait(60), 3)
         said = log.read_text().splitlines()
         self.assertEqual(len(said), 3, said)
         self.assertRegex(said[1], r"\Aprm-score: 0:1\d, 2 rows \(1 bad\), \d\.\d chunks/s, \d\.\d tokens/s, \d+ B\Z")
+        said = [text for text in mixed.read_text().splitlines() if text.startswith("prm-score: ")]
+        self.assertEqual(len(said), 2, said)
 
     def test_messages_that_cannot_be_written_end_no_run(self):
         with open("/dev/full", "wb") as full:
