@@ -14,9 +14,15 @@
 namespace prm_score {
 namespace {
 
-void log_summary(const RunCounts& counts, double seconds) {
-  spdlog::info("{} rows ({} bad), {} chunks, {} tokens in {:.1f} s", counts.num_scored_rows + counts.num_bad_rows,
-               counts.num_bad_rows, counts.num_chunks, counts.num_tokens, seconds);
+// The rates are those of this run, from its first line to its last row: loading would hide them in short runs.
+void log_summary(const Metadata& run, double seconds) {
+  const RunCounts& counts = run.counts;
+  const RunCounts& before = run.counts_before;
+  const double scoring = run.times ? run.times->scoring : 0;
+  const auto rate = [&](int64_t count) { return scoring > 0 ? static_cast<double>(count) / scoring : 0; };
+  spdlog::info("{} rows ({} bad), {} chunks, {} tokens in {:.1f} s; {:.1f} chunks/s, {:.0f} tokens/s once loaded",
+               counts.num_scored_rows + counts.num_bad_rows, counts.num_bad_rows, counts.num_chunks, counts.num_tokens,
+               seconds, rate(counts.num_chunks - before.num_chunks), rate(counts.num_tokens - before.num_tokens));
 }
 
 bool reads_standard_input(const std::vector<std::string>& files) {
@@ -82,12 +88,12 @@ std::string stop_reason(RunEnd end, const RunCounts& counts) {
   return end == RunEnd::kMaxErrors ? "--max-errors: stopped after bad row " + std::to_string(counts.num_bad_rows) : "";
 }
 
-int finish_run(RunEnd end, const RunCounts& counts, const Options& options, const StopSignals& stop,
+int finish_run(RunEnd end, const Metadata& run, const Options& options, const StopSignals& stop,
                std::chrono::steady_clock::time_point start) {
-  if (options.progress != Progress::kNone) log_summary(counts, seconds_since(start));
+  if (options.progress != Progress::kNone) log_summary(run, seconds_since(start));
   if (end == RunEnd::kStopped) return 128 + stop.signal_number();
-  if (const auto reason = stop_reason(end, counts); !reason.empty()) print_error(reason);
-  return exit_code(end, counts, options.errors_ok);
+  if (const auto reason = stop_reason(end, run.counts); !reason.empty()) print_error(reason);
+  return exit_code(end, run.counts, options.errors_ok);
 }
 
 }  // namespace prm_score

@@ -36,8 +36,8 @@ void expect_no_loop(const std::vector<std::string>& inputs);
 // What ended a run before its input did, for the user and the metadata; empty if nothing did, or a signal.
 [[nodiscard]] std::string stop_reason(RunEnd end, const RunCounts& counts);
 
-// The exit code of a finished run, after telling the user how it ended. `start`: of the run.
-[[nodiscard]] int finish_run(RunEnd end, const RunCounts& counts, const Options& options, const StopSignals& stop,
+// The exit code of a finished run, after telling the user how it ended. `start`: of the program.
+[[nodiscard]] int finish_run(RunEnd end, const Metadata& run, const Options& options, const StopSignals& stop,
                              std::chrono::steady_clock::time_point start);
 
 [[nodiscard]] double seconds_since(std::chrono::steady_clock::time_point start);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "host.h"
 #include <nlohmann/json.hpp>
 
 #include "prm_score/error.h"
@@ -84,14 +85,6 @@ void add_checkpoint(const ScorerOptions& options, int num_threads, std::map<std:
   }
 }
 
-std::string cpu_name() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
-}
-
 }  // namespace
 
 RunState state_of_run(const Options& options, const ScorerOptions& scorer) {
@@ -107,6 +100,10 @@ RunState state_of_run(const Options& options, const ScorerOptions& scorer) {
                     {"cpu", cpu_name()},
                     {"device", resolved.device},
                     {"threads", std::to_string(resolved.threads)}};
+  if (!resolved.gpu.model.empty()) {
+    state.recorded["gpu"] = resolved.gpu.model;
+    state.recorded["gpu driver"] = resolved.gpu.driver;
+  }
   for (const char* variable : kKernelVariables) {
     if (const char* value = std::getenv(variable)) state.recorded[variable] = value;
   }

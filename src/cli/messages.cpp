@@ -1,17 +1,80 @@
 #include "prm_score/cli/messages.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <atomic>
+#include <cerrno>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <utility>
 
+#include <poll.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 namespace prm_score {
 
 namespace {
+
+constexpr std::string_view kErase = "\r\x1b[K";  // to the line's beginning, and what is behind it
+
+bool is_writable(int timeout_ms) {
+  pollfd waited = {STDERR_FILENO, POLLOUT, 0};
+  return poll(&waited, 1, timeout_ms) > 0 && (waited.revents & POLLOUT) != 0;
+}
+
+void write_to_standard_error(std::string_view text) {
+  constexpr int kPatienceMs = 1000;
+  while (!text.empty()) {
+    const ssize_t num_written = write(STDERR_FILENO, text.data(), text.size());
+    if (num_written >= 0) {
+      text.remove_prefix(static_cast<size_t>(num_written));
+    } else if (errno != EINTR && (errno != EAGAIN || !is_writable(kPatienceMs))) {
+      return;  // nobody is left to tell
+    }
+  }
+}
+
+// One thread at a time; each call is one write, so that others who write to the terminal come between two of them.
+class StandardError {
+ public:
+  // `lines`: whole ones.
+  void print(std::string_view lines) {
+    const std::lock_guard lock(mutex_);
+    std::string text(status_.empty() ? "" : kErase);
+    text.append(lines).append(status_);
+    write_to_standard_error(text);
+  }
+
+  void set_status(std::string_view line) {
+    const std::lock_guard lock(mutex_);
+    if (line.empty() && status_.empty()) return;
+    if (!line.empty() && !is_writable(0)) return;
+    status_ = line;
+    has_status_ = !line.empty();
+    write_to_standard_error(line.empty() ? std::string(kErase) : "\r" + status_ + std::string(kErase.substr(1)));
+  }
+
+  [[nodiscard]] bool has_status() const { return has_status_; }
+
+ private:
+  std::mutex mutex_;
+  std::string status_;
+  std::atomic<bool> has_status_ = false;
+};
+
+StandardError standard_error;
+
+class StandardErrorSink final : public spdlog::sinks::base_sink<std::mutex> {
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    standard_error.print({line.data(), line.size()});
+  }
+  void flush_() override {}
+};
 
 // Of a message, for spdlog's patterns.
 class PrintableMessage final : public spdlog::custom_flag_formatter {
@@ -46,7 +109,7 @@ std::string printable(std::string_view text) {
 }
 
 void set_up_logging(const std::string& level) {
-  auto logger = std::make_shared<spdlog::logger>("prm-score", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("prm-score", std::make_shared<StandardErrorSink>());
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<PrintableMessage>('*').set_pattern("%n: %*");
   logger->set_formatter(std::move(formatter));
@@ -58,7 +121,16 @@ void print_error(std::string_view message) {
   std::string line(message);
   std::replace(line.begin(), line.end(), '\n', ' ');
   line = "prm-score: " + printable(line) + "\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);  // nobody is left to tell if this fails
+  standard_error.print(line);
 }
+
+void show_status_line(std::string_view line) { standard_error.set_status(line); }
+
+void erase_status_line_in_handler() {
+  if (standard_error.has_status()) [[maybe_unused]]
+    const auto ignored = write(STDERR_FILENO, kErase.data(), kErase.size());
+}
+
+bool can_print_at_once() { return is_writable(0); }
 
 }  // namespace prm_score

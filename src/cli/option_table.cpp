@@ -443,7 +443,8 @@ constexpr OptionSpec kTable[] = {
      .value_name = "auto|plain|none",
      .expected = "auto, plain or none",
      .default_text = "auto",
-     .help = "summary on standard error at the end; none = quiet",
+     .help = "how far the run is, on standard error: auto = a bar on a terminal, else plain = a line every 10 seconds; "
+             "in the end a summary; none = quiet",
      .group = kErrors,
      .commands = kForRows,
      .set = [](Options& o, std::string_view v) { return set_choice(o.progress, v, kProgress); },

@@ -15,9 +15,9 @@ Answer answer_line(const InputLine& line, const AnswerDocument& answer, JsonlWri
 
 }  // namespace
 
-RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWriter& writer, const RunLimits& limits,
+RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWriter& writer, const RunControl& control,
                     RunCounts& counts) {
-  while (!limits.stop) {
+  while (!control.stop) {
     const auto line = reader.next();
     counts.num_lines = reader.num_lines();
     if (!line) break;
@@ -31,10 +31,11 @@ RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWrit
       case Answer::kStopped:
         return RunEnd::kStopped;
     }
-    if (limits.max_errors && counts.num_bad_rows >= *limits.max_errors) return RunEnd::kMaxErrors;
+    if (control.after_line) control.after_line();
+    if (control.max_errors && counts.num_bad_rows >= *control.max_errors) return RunEnd::kMaxErrors;
   }
   writer.finish();
-  return limits.stop ? RunEnd::kStopped : RunEnd::kInput;
+  return control.stop ? RunEnd::kStopped : RunEnd::kInput;
 }
 
 int exit_code(RunEnd end, const RunCounts& counts, bool errors_ok) {

@@ -9,6 +9,7 @@
 
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/messages.h"
+#include "prm_score/cli/progress_display.h"
 #include "prm_score/io/pair_reader.h"
 #include "prm_score/io/pair_summary.h"
 #include "prm_score/io/row.h"
@@ -114,14 +115,16 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
   PairSource source(reader, stop);
   PairRows rows(writer, counts, metadata.pairs.emplace());
   RunEnd end = RunEnd::kInput;
-  scorer.score(
-      source,
-      [&](const RowOrigin& origin, const DocumentReward& reward) {
-        rows.take(origin, reward);
-        if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
-        return end == RunEnd::kInput;
-      },
-      stop.requested());
+  {
+    ProgressDisplay progress(progress_style(options), reader.size(), {});
+    const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
+      rows.take(origin, reward);
+      progress.update(counts, origin.num_input_bytes);
+      if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
+      return end == RunEnd::kInput;
+    };
+    scorer.score(source, take, stop.requested(), &*metadata.times);
+  }
   if (end == RunEnd::kInput && stop.requested()) end = RunEnd::kStopped;
   if (end == RunEnd::kInput) {
     counts.num_lines = reader.num_lines();
@@ -129,7 +132,7 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
   }
   log_pairs(*metadata.pairs);
   metadata.stopped_by = stop_reason(end, counts);
-  return finish_run(end, counts, options, stop, start);
+  return finish_run(end, metadata, options, stop, start);
 }
 
 }  // namespace

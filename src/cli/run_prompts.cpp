@@ -2,6 +2,7 @@
 
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/model_folder.h"
+#include "prm_score/cli/progress_display.h"
 #include "prm_score/io/row.h"
 #include "prm_score/model/model_config.h"
 #include "prm_score/text/prompt.h"
@@ -18,7 +19,8 @@ int run_prompts(const Options& options, StopSignals& stop) {
   const auto tokenizer = load_tokenizer(folder, {.special_tokens = options.special_tokens});
   const PromptBuilder builder(*tokenizer, options.prompt, load_model_config(folder).max_positions());
 
-  RunCounts counts;
+  Metadata run;
+  RunCounts& counts = run.counts;
   const auto answer = [&](const Document& document, JsonlWriter& rows) {
     const auto prompts = builder.build(document, {.prompt_texts = true, .stop = &stop.requested()});
     if (stop.requested()) return Answer::kStopped;
@@ -36,8 +38,14 @@ int run_prompts(const Options& options, StopSignals& stop) {
   };
   stop.finish_rows();
   try {
-    const RunEnd end = run_pipeline(reader, answer, writer, {options.max_errors, stop.requested()}, counts);
-    return finish_run(end, counts, options, stop, start);
+    RunEnd end = RunEnd::kInput;
+    {
+      const ScopedSeconds timed(run.times.emplace().scoring);
+      ProgressDisplay progress(progress_style(options), reader.size(), {});
+      const auto show = [&] { progress.update(counts, reader.num_input_bytes()); };
+      end = run_pipeline(reader, answer, writer, {options.max_errors, stop.requested(), show}, counts);
+    }
+    return finish_run(end, run, options, stop, start);
   } catch (const StalledOutput&) {
     return 128 + stop.signal_number();
   }

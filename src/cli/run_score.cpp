@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/progress_display.h"
 #include "prm_score/io/metadata.h"
 #include "prm_score/io/output_file.h"
 #include "prm_score/io/resume.h"
@@ -114,23 +115,26 @@ RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentR
 struct Run {
   const Options& options;
   StopSignals& stop;
-  RunCounts& counts;
+  Metadata& metadata;
 };
 
 // Scores what is left of the input.
 RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutput& output) {
-  const auto& [options, stop, counts] = run;
+  const auto& [options, stop, metadata] = run;
+  RunCounts& counts = metadata.counts;
   if (has_enough_errors(options, counts)) return RunEnd::kMaxErrors;
   RunEnd end = RunEnd::kInput;
+  ProgressDisplay progress(progress_style(options), reader.size(), {counts, reader.num_input_bytes()});
   const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
     const RunCounts with_row = counts_with(counts, origin, reward);
     output.write(format_row(origin, reward), with_row, origin);
     counts = with_row;
+    progress.update(counts, origin.num_input_bytes);
     if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
     return end != RunEnd::kMaxErrors;
   };
   ReaderSource source(reader, stop);
-  scorer.score(source, take, stop.requested());
+  scorer.score(source, take, stop.requested(), &*metadata.times);
   if (end == RunEnd::kMaxErrors) return end;
   if (stop.requested()) return RunEnd::kStopped;
   counts.num_lines = reader.num_lines();  // blank ones at the end, too
@@ -153,19 +157,20 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   JsonlReader& reader = *input;
   AnsweredInput answered;
   if (const OutputFile* file = output.file()) answered = go_on(*file, reader, options, counts);
+  metadata.counts_before = counts;
   Scorer scorer(opened);
   describe_checkpoint(metadata, opened, scorer);
 
   output.begin(answered);
   stop.finish_rows();
-  const RunEnd end = score_lines({options, stop, counts}, scorer, reader, output);
+  const RunEnd end = score_lines({options, stop, metadata}, scorer, reader, output);
   if (end == RunEnd::kInput) {
     output.finish(counts, exit_code(end, counts, options.errors_ok));
   } else {
     output.close();
   }
   metadata.stopped_by = stop_reason(end, counts);
-  return finish_run(end, counts, options, stop, start);
+  return finish_run(end, metadata, options, stop, start);
 }
 
 }  // namespace

@@ -87,12 +87,12 @@ int run_show(const Options& options, StopSignals& stop) {
   Scorer scorer(opened);
   Viewer viewer(options, scorer, writer);
 
-  RunCounts counts;
+  Metadata run;
   stop.finish_rows();
   try {
-    const RunEnd end = show_lines(options, reader, viewer, stop, counts);
+    const RunEnd end = show_lines(options, reader, viewer, stop, run.counts);
     if (end == RunEnd::kInput) writer.finish();
-    return finish_run(end, counts, options, stop, start);
+    return finish_run(end, run, options, stop, start);
   } catch (const StalledOutput&) {
     return 128 + stop.signal_number();
   }

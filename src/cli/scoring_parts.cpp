@@ -5,9 +5,11 @@
 #include <fstream>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "command_parts.h"
+#include "host.h"
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -62,9 +64,19 @@ void check_written_files(const Options& options) {
   expect_metadata_or_nothing(options.metadata);
 }
 
+HostMetadata host_of_run() {
+  return {.cpu = cpu_name(),
+          .instruction_set = cpu_instruction_set(),
+          .kernel = kernel_name(),
+          .os = os_name(),
+          .num_processors = static_cast<int>(std::thread::hardware_concurrency())};
+}
+
 Metadata metadata_before_run(const Options& options, const std::vector<std::string>& command_line) {
   Metadata metadata;
-  metadata.versions = {{"prm_score", PRM_SCORE_VERSION}, {"unicode", std::string(unicode_version())}};
+  metadata.versions = {
+      {"prm_score", PRM_SCORE_VERSION}, {"unicode", std::string(unicode_version())}, {"torch", torch_version()}};
+  metadata.host = host_of_run();
   metadata.command_line = command_line;
   metadata.options = effective_options(options);
   metadata.template_sha256 = template_sha256();
@@ -115,7 +127,6 @@ ScorerOptions scorer_options(const Options& options) {
 
 void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer) {
   const auto& info = scorer.info();
-  metadata.versions.emplace_back("torch", info.torch_version);
   CheckpointMetadata checkpoint;
   std::error_code ignored;
   checkpoint.folder = std::filesystem::absolute(options.model, ignored).string();
@@ -137,6 +148,11 @@ void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const
   checkpoint.max_batch_tokens = info.max_batch_tokens;
   checkpoint.prefix_sharing = options.prefix_sharing;
   metadata.checkpoint = std::move(checkpoint);
+  metadata.host.gpu_model = info.gpu.model;
+  metadata.host.gpu_driver = info.gpu.driver;
+  metadata.times.emplace();
+  metadata.times->load = info.load_seconds;
+  metadata.times->self_check = info.self_check_seconds;
   spdlog::info("{}: {} on {} in {}, {} threads", options.model.string(), info.model_type, info.device, info.dtype,
                info.threads);
 }

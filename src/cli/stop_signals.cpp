@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "prm_score/cli/messages.h"
 #include "prm_score/error.h"
 
 namespace prm_score {
@@ -25,7 +26,10 @@ std::array<struct sigaction, kSignals.size()> previous_actions;
 void handle(int signal_number) {
   const int saved_errno = errno;
   int none = 0;
-  if (!is_graceful || !first_signal.compare_exchange_strong(none, signal_number)) _exit(128 + signal_number);
+  if (!is_graceful || !first_signal.compare_exchange_strong(none, signal_number)) {
+    erase_status_line_in_handler();
+    _exit(128 + signal_number);
+  }
   is_requested = true;  // last: whoever sees it sees which signal it was
   [[maybe_unused]] const auto ignored = write(wake_fd, "x", 1);
   errno = saved_errno;

@@ -66,7 +66,7 @@ InputLine DocumentParser::parse(std::string_view line, RowOrigin origin) const {
 }
 
 RowLineReader::RowLineReader(LineReaderOptions options)
-    : max_line_bytes_(options.max_line_bytes), lines_(std::move(options)) {}
+    : max_line_bytes_(options.max_line_bytes), limit_(options.limit), lines_(std::move(options)) {}
 
 std::optional<RowLine> RowLineReader::next() {
   while (const auto line = lines_.next()) {
@@ -76,6 +76,7 @@ std::optional<RowLine> RowLineReader::next() {
     if (files.size() > 1) found.origin.file = files[line->file_index];
     found.origin.line = line->number;
     found.origin.num_lines = lines_.num_lines();
+    found.origin.num_input_bytes = lines_.num_input_bytes();
     found.origin.input_sha256 = line->input_sha256;
     found.bytes = line->bytes;
     if (line->is_too_long) found.error = "line: longer than " + std::to_string(max_line_bytes_) + " bytes";

@@ -34,15 +34,43 @@ void check_readable(const std::string& file) {
   if (access(file.c_str(), R_OK) != 0) throw file_error(file, errno);
 }
 
+// Bytes that are left to read; nullopt of what has no end that is known.
+std::optional<int64_t> num_bytes_left(const std::string& file) {
+  struct stat status {};
+  const bool is_input = file == kStandardInput;
+  if ((is_input ? fstat(STDIN_FILENO, &status) : stat(file.c_str(), &status)) != 0) return std::nullopt;
+  if (!S_ISREG(status.st_mode)) return std::nullopt;
+  const off_t begin = is_input ? lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
+  return std::max<int64_t>(0, status.st_size - std::max<off_t>(0, begin));
+}
+
+std::optional<int64_t> num_bytes_left(const std::vector<std::string>& files) {
+  int64_t num_bytes = 0;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const auto before = files.begin() + static_cast<std::ptrdiff_t>(i);
+    if (files[i] == kStandardInput && std::find(files.begin(), before, files[i]) != before) continue;  // empty by then
+    const auto of_file = num_bytes_left(files[i]);
+    if (!of_file) return std::nullopt;
+    num_bytes += *of_file;
+  }
+  return num_bytes;
+}
+
 }  // namespace
 
 LineReader::LineReader(LineReaderOptions options) : options_(std::move(options)), block_(kBlockBytes) {
   if (options_.files.empty()) options_.files.emplace_back(kStandardInput);
   for (const auto& file : options_.files) check_readable(file);
   if (options_.hash) sha256_.emplace();
+  total_input_bytes_ = num_bytes_left(options_.files);
 }
 
 LineReader::~LineReader() { close_file(); }
+
+int64_t LineReader::num_input_bytes() const {
+  const size_t num_ahead = decompressor_ ? compressed_end_ - compressed_begin_ : block_end_ - block_begin_;
+  return num_read_bytes_ - static_cast<int64_t>(num_ahead);
+}
 
 std::optional<Line> LineReader::next() {
   if (options_.limit && num_lines_ >= *options_.limit) return std::nullopt;
@@ -88,6 +116,7 @@ bool LineReader::read_bytes(std::vector<char>& buffer, size_t num_kept) {
   while (wait_for_input()) {
     const ssize_t num_read = read(fd_, buffer.data() + num_kept, buffer.size() - num_kept);
     if (num_read >= 0) {
+      num_read_bytes_ += num_read;
       block_end_ = num_kept + static_cast<size_t>(num_read);
       return num_read > 0;
     }

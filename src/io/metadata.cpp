@@ -19,6 +19,36 @@ Json counts_json(const RunCounts& counts) {
             {"context_cut", counts.num_context_cut}}}};
 }
 
+Json host_json(const HostMetadata& host) {
+  Json json = {{"cpu", host.cpu},
+               {"instruction_set", host.instruction_set},
+               {"processors", host.num_processors},
+               {"kernel", host.kernel},
+               {"os", host.os},
+               {"gpu", nullptr}};
+  if (!host.gpu_model.empty()) json["gpu"] = {{"model", host.gpu_model}, {"driver", host.gpu_driver}};
+  return json;
+}
+
+Json times_json(const StageTimes& times) {
+  return {{"load_seconds", times.load},  {"self_check_seconds", times.self_check}, {"scoring_seconds", times.scoring},
+          {"read_seconds", times.read},  {"tokenize_seconds", times.tokenize},     {"model_seconds", times.model},
+          {"write_seconds", times.write}};
+}
+
+Json throughput_json(const Metadata& metadata, const StageTimes& times) {
+  const RunCounts& counts = metadata.counts;
+  const RunCounts& before = metadata.counts_before;
+  const auto rate = [&](int64_t count) {
+    return times.scoring > 0 ? Json(static_cast<double>(count) / times.scoring) : Json(nullptr);
+  };
+  return {{"resumed_rows", before.num_scored_rows + before.num_bad_rows},
+          {"forward_rows", times.num_forward_rows},
+          {"forward_rows_per_second", rate(times.num_forward_rows)},
+          {"chunks_per_second", rate(counts.num_chunks - before.num_chunks)},
+          {"tokens_per_second", rate(counts.num_tokens - before.num_tokens)}};
+}
+
 Json checkpoint_json(const CheckpointMetadata& checkpoint) {
   return {{"folder", checkpoint.folder},
           {"random_weights", checkpoint.random_weights.empty() ? Json(nullptr) : Json(checkpoint.random_weights)},
@@ -91,6 +121,7 @@ std::string format_metadata(const Metadata& metadata) {
   Json json = Json::object();
   json["versions"] = Json::object();
   for (const auto& [name, version] : metadata.versions) json["versions"][name] = version;
+  json["host"] = host_json(metadata.host);
   json["command_line"] = metadata.command_line;
   json["options"] = Json::object();
   for (const auto& [name, value] : metadata.options) json["options"][name] = Json::parse(value);
@@ -106,6 +137,12 @@ std::string format_metadata(const Metadata& metadata) {
   json["counts"] = counts_json(metadata.counts);
   if (metadata.pairs) json["pairs"] = pairs_json(*metadata.pairs);
   json["elapsed_seconds"] = metadata.elapsed_seconds;
+  json["times"] = nullptr;
+  json["throughput"] = nullptr;
+  if (const auto& times = metadata.times) {
+    json["times"] = times_json(*times);
+    json["throughput"] = throughput_json(metadata, *times);
+  }
   json["stopped_by"] = metadata.stopped_by.empty() ? Json(nullptr) : Json(metadata.stopped_by);
   json["exit_code"] = metadata.exit_code;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

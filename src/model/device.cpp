@@ -19,6 +19,8 @@
 namespace prm_score {
 namespace {
 
+constexpr char kUnknown[] = "unknown";
+
 // Why CUDA cannot be used; nullopt if it can.
 using Obstacle = std::optional<std::string>;
 
@@ -153,6 +155,31 @@ int64_t available_device_memory_bytes(c10::Device device) {
   size_t num_free = 0, num_bytes = 0;
   if (get_info == nullptr || get_info(&num_free, &num_bytes) != 0) return INT64_MAX;
   return static_cast<int64_t>(num_free);
+}
+
+std::string gpu_model(int index) {
+  void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver == nullptr) return kUnknown;
+  const auto get_device = find_function<int(int*, int)>(driver, "cuDeviceGet");
+  const auto get_name = find_function<int(char*, int, int)>(driver, "cuDeviceGetName");
+  std::array<char, 256> name = {};
+  int device = 0;
+  if (get_device == nullptr || get_name == nullptr || get_device(&device, index) != 0) return kUnknown;
+  return get_name(name.data(), static_cast<int>(name.size()) - 1, device) == 0 ? name.data() : kUnknown;
+}
+
+// Of the management library, which comes with the driver: libcuda.so.1 itself knows only the CUDA version.
+std::string gpu_driver_version() {
+  void* library = ::dlopen("libnvidia-ml.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (library == nullptr) return kUnknown;
+  const auto init = find_function<int()>(library, "nvmlInit_v2");
+  const auto get_version = find_function<int(char*, unsigned)>(library, "nvmlSystemGetDriverVersion");
+  const auto shut_down = find_function<int()>(library, "nvmlShutdown");
+  if (init == nullptr || get_version == nullptr || shut_down == nullptr || init() != 0) return kUnknown;
+  std::array<char, 128> version = {};
+  const bool is_known = get_version(version.data(), version.size() - 1) == 0;
+  shut_down();
+  return is_known ? version.data() : kUnknown;
 }
 
 int set_num_threads(int64_t num_threads) {

@@ -95,10 +95,11 @@ class ReadAhead {
  public:
   // `prepare`: from a line of the source to a LineUnderWay. At most `max_rows` rows are kept ready.
   template <typename Prepare>
-  ReadAhead(LineSource& source, Prepare prepare, int64_t max_rows) : source_(source), queue_(max_rows) {
-    thread_ = start_thread([this, prepare] {
+  ReadAhead(LineSource& source, Prepare prepare, int64_t max_rows, StageTimes& times)
+      : source_(source), queue_(max_rows) {
+    thread_ = start_thread([this, prepare, &times] {
       try {
-        while (auto line = source_.next()) {
+        while (auto line = next(times.read)) {
           LineUnderWay prepared = prepare(*std::move(line));
           const int64_t weight = prepared.weight();
           if (!queue_.push(std::move(prepared), weight)) return;
@@ -120,6 +121,11 @@ class ReadAhead {
   [[nodiscard]] BoundedQueue<LineUnderWay>& queue() { return queue_; }
 
  private:
+  [[nodiscard]] std::optional<InputLine> next(double& seconds) {
+    const ScopedSeconds timed(seconds);
+    return source_.next();
+  }
+
   LineSource& source_;
   BoundedQueue<LineUnderWay> queue_;
   std::thread thread_;
@@ -144,15 +150,19 @@ class Window {
   }
 
   // A step, if the line whose turn it is needs one.
-  void run_step(Engine& engine) {
+  void run_step(Engine& engine, StageTimes& times) {
     if (lines_.front().is_done) return;
+    const ScopedSeconds timed(times.model);
+    const int64_t num_rows_before = engine.num_rows_waiting();
     for (JudgedPlan& judged : engine.run_step()) {
       finish(lines_[judged.ticket - num_taken_], std::move(judged.log_odds), last_chunk_);
     }
+    times.num_forward_rows += num_rows_before - engine.num_rows_waiting();
   }
 
   // What is done and has its turn; false once `take` has enough.
-  [[nodiscard]] bool give(const TakeReward& take) {
+  [[nodiscard]] bool give(const TakeReward& take, double& seconds) {
+    const ScopedSeconds timed(seconds);
     while (!lines_.empty() && lines_.front().is_done) {
       if (!take(lines_.front().origin, lines_.front().result)) return false;
       lines_.pop_front();
@@ -176,10 +186,16 @@ class Window {
 void score_stream(const PromptBuilder& builder, Engine& engine, const StreamOptions& options, LineSource& source,
                   const TakeReward& take) {
   const int64_t max_rows = options.max_rows;
+  StageTimes nobodys;
+  StageTimes& times = options.times != nullptr ? *options.times : nobodys;
+  const ScopedSeconds timed(times.scoring);
   engine.clear();
   Window window(options.last_chunk);
-  ReadAhead ahead(
-      source, [&](InputLine line) { return prepare(builder, options, std::move(line)); }, 2 * max_rows);
+  const auto prepare_line = [&](InputLine line) {
+    const ScopedSeconds timed_line(times.tokenize);
+    return prepare(builder, options, std::move(line));
+  };
+  ReadAhead ahead(source, prepare_line, 2 * max_rows, times);
   const auto is_stopped = [&] { return options.stop != nullptr && *options.stop; };
   while (!is_stopped()) {
     // What is there, up to a full step; wait only if nothing is under way.
@@ -189,8 +205,8 @@ void score_stream(const PromptBuilder& builder, Engine& engine, const StreamOpti
       window.add(*std::move(line), engine);
     }
     if (window.is_empty() || is_stopped()) return;  // what was given up while it was tokenised is no answer
-    window.run_step(engine);
-    if (!window.give(take)) return;
+    window.run_step(engine, times);
+    if (!window.give(take, times.write)) return;
   }
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include <ATen/Version.h>
 #include <torch/version.h>
 
 #include "prm_score/error.h"
@@ -51,6 +52,10 @@ int64_t default_max_batch_tokens(const LoadedModel& model, int num_threads) {
   return blocks > 0 ? std::min(kMost, blocks * DeviceStepModel::kBlockRows) : std::max(kMinBatchTokens, fitting);
 }
 
+GpuName name_of(at::Device device) {
+  return device.is_cpu() ? GpuName{} : GpuName{.model = gpu_model(device.index()), .driver = gpu_driver_version()};
+}
+
 std::unique_ptr<StepModel> make_step_model(const std::shared_ptr<const LoadedModel>& model) {
   if (model->options.device.is_cpu()) return std::make_unique<CpuStepModel>(model);
   return std::make_unique<DeviceStepModel>(model);
@@ -81,9 +86,15 @@ struct Scorer::Impl {
     info.label_a_id = model->options.label_a_id;
     info.label_b_id = model->options.label_b_id;
     info.torch_version = torch_version();
+    info.gpu = name_of(model->options.device);
     engine = make_engine();
     const bool is_wanted = options.self_check.value_or(!model->options.device.is_cpu());
-    if (options.prefix_sharing && is_wanted) self_check(*engine, model);
+    if (options.prefix_sharing && is_wanted) check_engine();
+  }
+
+  void check_engine() {
+    const ScopedSeconds timed(info.self_check_seconds);
+    self_check(*engine, model);
   }
 
   [[nodiscard]] std::unique_ptr<Engine> make_engine() const {
@@ -120,12 +131,22 @@ ResolvedDevice resolve_device(const ScorerOptions& options) {
   const at::Device device = parse_device(options.device);
   return {.device = device.str(),
           .dtype = std::string(dtype_name(parse_dtype(options.dtype, device))),
-          .threads = set_num_threads(options.threads)};
+          .threads = set_num_threads(options.threads),
+          .gpu = name_of(device)};
 }
 
 std::string torch_version() { return TORCH_VERSION; }
 
-Scorer::Scorer(const ScorerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+std::string cpu_instruction_set() { return at::get_cpu_capability(); }
+
+Scorer::Scorer(const ScorerOptions& options) {
+  double seconds = 0;
+  {
+    const ScopedSeconds timed(seconds);
+    impl_ = std::make_unique<Impl>(options);
+  }
+  impl_->info.load_seconds = seconds - impl_->info.self_check_seconds;
+}
 Scorer::~Scorer() = default;
 Scorer::Scorer(Scorer&&) noexcept = default;
 Scorer& Scorer::operator=(Scorer&&) noexcept = default;
@@ -142,11 +163,12 @@ DocumentReward Scorer::score(const Document& document) {
   return result;
 }
 
-void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop) {
+void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop, StageTimes* times) {
   const StreamOptions options = {.max_rows = impl_->info.max_batch_tokens,
                                  .last_chunk = impl_->options.prompt.last_chunk,
                                  .spans = impl_->options.spans,
-                                 .stop = &stop};
+                                 .stop = &stop,
+                                 .times = times};
   // No row leaves that may come from weights that somebody has written over.
   const TakeReward take_if_unchanged = [&](const RowOrigin& origin, const DocumentReward& reward) {
     impl_->model->weights.expect_unchanged();

@@ -24,6 +24,7 @@ printf '%s\n' "$row"
 [[ $row == '{"line":1,"reward":'* ]] || fail "expected a scored row, got: $row"
 grep -qF "$prefix/share/prm_score/tiny-judge" "$work_dir/metadata.json" ||
   fail "expected the judge of $prefix, got: $(cat "$work_dir/metadata.json")"
+[[ -f $prefix/share/prm_score/metadata.schema.json ]] || fail "expected share/prm_score/metadata.schema.json, found none"
 mv "$prefix/share" "$prefix/gone"
 if "$prefix/bin/prm-score" </dev/null 2>"$work_dir/message.txt"; then
   fail "expected exit 1 without the judge in the prefix, got 0: another one was used"

@@ -237,6 +237,31 @@ TEST_F(LineReaderTest, ABeginningLikeThatOfACompressedFileIsNotWaitedFor) {
 }
 
 // What sha256sum says of the lines so far, each with one LF.
+TEST_F(LineReaderTest, CountsTheBytesThatItsLinesTookOfAllThereAre) {
+  const auto first = write_file("first", "\xEF\xBB\xBFone\r\n\n"), second = write_file("second", "two");
+  LineReader reader({.files = {first, second}});
+  EXPECT_EQ(reader.total_input_bytes(), 12);
+  EXPECT_EQ(reader.num_input_bytes(), 0);
+  std::vector<int64_t> bytes;
+  while (reader.next()) bytes.push_back(reader.num_input_bytes());
+  EXPECT_EQ(bytes, (std::vector<int64_t>{8, 9, 12}));
+}
+
+TEST_F(LineReaderTest, CountsCompressedBytesAsTheyLieThere) {
+  const auto file = write_file("a.gz", kGzip);
+  LineReader reader({.files = {file}});
+  EXPECT_EQ(reader.total_input_bytes(), std::ssize(kGzip));
+  while (reader.next()) EXPECT_LE(reader.num_input_bytes(), std::ssize(kGzip));
+  EXPECT_EQ(reader.num_input_bytes(), std::ssize(kGzip));
+}
+
+TEST_F(LineReaderTest, TheSizeOfAPipeIsNotKnown) {
+  const auto pipe = (folder_ / "pipe").string(), file = write_file("file", "one\n");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(LineReader({.files = {file, pipe}}).total_input_bytes(), std::nullopt);
+  EXPECT_EQ(LineReader({.files = {file}}).total_input_bytes(), 4);
+}
+
 TEST_F(LineReaderTest, GivesTheHashOfAllLinesSoFar) {
   const auto first = write_file("first", "a\r\n\nlast"), second = write_file("second",
                                                                              "\xEF\xBB\xBF"

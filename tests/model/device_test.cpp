@@ -33,6 +33,12 @@ TEST(ParseDevice, AutoIsTheCpuWithoutADriver) {
   EXPECT_TRUE(parse_device("auto").is_cpu());
 }
 
+TEST(GpuName, IsUnknownWithoutADriver) {
+  if (has_nvidia_driver()) GTEST_SKIP() << "this machine has an NVIDIA driver";
+  EXPECT_EQ(gpu_model(0), "unknown");
+  EXPECT_EQ(gpu_driver_version(), "unknown");
+}
+
 TEST(ParseDtype, AutoDependsOnTheDevice) {
   EXPECT_EQ(parse_dtype("auto", c10::kCPU), c10::kFloat);
   EXPECT_EQ(parse_dtype("auto", c10::Device(c10::kCUDA, 0)), c10::kBFloat16);

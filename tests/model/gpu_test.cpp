@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <random>
 #include <utility>
@@ -53,6 +55,23 @@ std::shared_ptr<const LoadedModel> judge_on_gpu(const char* folder, at::ScalarTy
 
 // Queries and keys as the engine has them: parts of the rows of fused projections. More than one block of queries, keys
 // that spans share, and a span without any.
+TEST(GpuTest, HasTheNameAndTheDriverThatTheSystemKnows) {
+  SKIP_WITHOUT_GPU();
+  const auto text_of = [](const std::filesystem::path& file) {
+    std::ifstream in(file);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::string version = text_of("/proc/driver/nvidia/version");
+  if (version.empty()) GTEST_SKIP() << "no /proc/driver/nvidia";
+  EXPECT_NE(version.find(" " + gpu_driver_version() + " "), std::string::npos) << gpu_driver_version();
+  std::string information;
+  for (const auto& gpu : std::filesystem::directory_iterator("/proc/driver/nvidia/gpus")) {
+    information += text_of(gpu.path() / "information");
+  }
+  EXPECT_NE(information.find(gpu_model(0) + "\n"), std::string::npos) << gpu_model(0);
+  EXPECT_EQ(gpu_model(1000), "unknown");
+}
+
 TEST(GpuTest, FlashAttentionDoesWhatPlainProductsDo) {
   SKIP_WITHOUT_GPU();
   at::manual_seed(4);

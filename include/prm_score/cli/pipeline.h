@@ -29,15 +29,16 @@ enum class RunEnd {
   kStopped,    // asked to; what was begun is finished or given up whole
 };
 
-// What ends a run before its input does.
-struct RunLimits {
-  std::optional<int64_t> max_errors;  // bad rows
-  const std::atomic<bool>& stop;      // set by a signal handler, say
+// What ends a run before its input does, and who watches it.
+struct RunControl {
+  std::optional<int64_t> max_errors;           // bad rows
+  const std::atomic<bool>& stop;               // set by a signal handler, say
+  std::function<void()> after_line = nullptr;  // called when a line is answered and counted; may be empty
 };
 
 // Answers every line of the input, the bad ones with error rows. `counts` is right whenever an Error leaves this
 // function. Throws what reader, answer and writer throw.
-RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWriter& writer, const RunLimits& limits,
+RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWriter& writer, const RunControl& control,
                     RunCounts& counts);
 
 // Of a run whose output nobody reads any more: 128 + SIGPIPE, as if that signal had ended it.

@@ -61,6 +61,12 @@ struct RowLine {
   std::string error;       // "line: longer than .. bytes"; empty if it was read
 };
 
+// How much of the input there is, as far as that is known.
+struct InputSize {
+  std::optional<int64_t> num_bytes;  // see LineReader::total_input_bytes
+  std::optional<int64_t> num_lines;  // at most
+};
+
 // Gives every line but those of JSON white space only, in order; Errors and bounds as LineReader. Not thread-safe.
 class RowLineReader {
  public:
@@ -69,10 +75,13 @@ class RowLineReader {
   // nullopt at the end, at the limit, or when stopped.
   [[nodiscard]] std::optional<RowLine> next();
 
-  [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }  // blank ones too
+  [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }              // blank ones too
+  [[nodiscard]] int64_t num_input_bytes() const { return lines_.num_input_bytes(); }  // see LineReader
+  [[nodiscard]] InputSize size() const { return {lines_.total_input_bytes(), limit_}; }
 
  private:
   int64_t max_line_bytes_;
+  std::optional<int64_t> limit_;
   LineReader lines_;
 };
 
@@ -87,7 +96,9 @@ class JsonlReader {
   // Passes over the line that next() would give, without parsing it: id and kept fields stay empty.
   [[nodiscard]] std::optional<RowOrigin> skip();
 
-  [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }  // blank ones too
+  [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }              // blank ones too
+  [[nodiscard]] int64_t num_input_bytes() const { return lines_.num_input_bytes(); }  // see LineReader
+  [[nodiscard]] InputSize size() const { return lines_.size(); }
 
  private:
   RowLineReader lines_;

@@ -57,6 +57,14 @@ class LineReader {
 
   [[nodiscard]] const std::vector<std::string>& files() const { return options_.files; }
   [[nodiscard]] int64_t num_lines() const { return num_lines_; }
+
+  // Bytes of the files, as they lie there, that the lines up to the last one took: of a compressed file about, as it is
+  // decompressed a little ahead.
+  [[nodiscard]] int64_t num_input_bytes() const;
+
+  // What that comes to at the end: the size of all files, when the reader was made; nullopt if one is a pipe.
+  [[nodiscard]] std::optional<int64_t> total_input_bytes() const { return total_input_bytes_; }
+
   [[nodiscard]] bool was_stopped() const { return was_stopped_; }
 
  private:
@@ -76,7 +84,9 @@ class LineReader {
   int fd_ = -1;
   bool is_at_file_start_ = false, are_first_bytes_known_ = false;
   bool was_stopped_ = false;
-  int64_t num_lines_ = 0;     // over all files
+  int64_t num_lines_ = 0;       // over all files
+  int64_t num_read_bytes_ = 0;  // over all files, compressed ones as they are
+  std::optional<int64_t> total_input_bytes_;
   int64_t line_in_file_ = 0;  // of the line returned last
   std::vector<char> block_;   // bytes [block_begin_, block_end_) are not yet consumed
   size_t block_begin_ = 0, block_end_ = 0;

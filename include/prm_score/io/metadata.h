@@ -1,6 +1,9 @@
-// metadata.h - what `--metadata FILE` says of a run, as one JSON object.
+// metadata.h - what `--metadata FILE` says of a run, as one JSON object. data/metadata.schema.json describes it, too.
 //
-//   versions         {"prm_score": "0.1.0", "torch": "2.15.0", "unicode": "16.0 (..)"}
+//   versions         {"prm_score": "0.1.0", "unicode": "16.0 (..)", "torch": "2.15.0"}
+//   host             {"cpu": "AMD EPYC", "instruction_set": "AVX512", "processors": 2, "kernel": "Linux 6.1.0 x86_64",
+//                     "os": "Debian GNU/Linux 12 (bookworm)", "gpu": null}; gpu: {"model": "NVIDIA H200", "driver":
+//                    "580.159.04"} if one is used
 //   command_line     ["prm-score", "docs.jsonl", ..]
 //   options          {"chunk-size": 64, ..}      effective values of all options, wherever they come from
 //   checkpoint       {"folder": "/..", "random_weights": null, "model_type": "qwen2", "labels": {"A": 32, "B": 33}};
@@ -15,11 +18,15 @@
 //   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0,
 //                    "confidence_interval": [0.37, 0.96], "subsets": {"chat": {..the same..}, ..}}; see pair_summary.h
 //   elapsed_seconds  3.25                        from the start of the program
+//   times            {"load_seconds": 0.4, "self_check_seconds": 0.0, "scoring_seconds": 2.7, "read_seconds": 0.01,
+//                     "tokenize_seconds": 0.2, "model_seconds": 2.6, "write_seconds": 0.02}; see text/stage_times.h
+//   throughput       {"resumed_rows": 0, "forward_rows": 5200, "forward_rows_per_second": 1925.9, "chunks_per_second":
+//                     13.0, "tokens_per_second": 777.8}: of `scoring_seconds`, without what an earlier run answered
 //   stopped_by       null, a signal ("SIGTERM") or the message of what stopped the run
 //   exit_code        0
 //
-// `checkpoint`, `tokenizer` and `engine` are null if the run stopped before the checkpoint was open. Lines: read, blank
-// ones too. Tokens: of the scored texts. Chunks: those with log-odds.
+// `checkpoint`, `tokenizer`, `engine`, `times` and `throughput` are null if the run stopped before the checkpoint was
+// open. Lines: read, blank ones too. Tokens: of the scored texts. Chunks: those with log-odds.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +37,7 @@
 
 #include "prm_score/io/pair_summary.h"
 #include "prm_score/text/document.h"
+#include "prm_score/text/stage_times.h"
 
 namespace prm_score {
 
@@ -41,12 +49,20 @@ struct RunCounts {
   int64_t num_chunks = 0;
   int64_t num_special_tokens = 0, num_template_markers = 0, num_context_cut = 0;  // rows with this warning
 
+  bool operator==(const RunCounts&) const = default;
+
   // Counts what is in a scored row; the rows themselves are counted where they are written.
   void add(const DocumentReward& reward);
 
   // The two parts of that, for a row of several documents.
   void add_chunks(const DocumentReward& reward);
   void add_warnings(const DocumentWarnings& warnings);
+};
+
+struct HostMetadata {
+  std::string cpu, instruction_set, kernel, os;
+  int num_processors = 0;                       // that this process may use
+  std::string gpu_model = {}, gpu_driver = {};  // empty = no GPU is used
 };
 
 struct CheckpointMetadata {
@@ -64,12 +80,15 @@ struct CheckpointMetadata {
 
 struct Metadata {
   std::vector<std::pair<std::string, std::string>> versions;
+  HostMetadata host;
   std::vector<std::string> command_line;
   std::vector<std::pair<std::string, std::string>> options;  // name, value as JSON text
   std::optional<CheckpointMetadata> checkpoint;
   std::string template_sha256;
   RunCounts counts;
+  RunCounts counts_before;  // what an earlier run answered; part of `counts`
   std::optional<PairSummary> pairs;
+  std::optional<StageTimes> times;
   double elapsed_seconds = 0;
   std::string stopped_by;  // empty if nothing did
   int exit_code = 0;

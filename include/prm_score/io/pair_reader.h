@@ -52,6 +52,7 @@ class PairReader {
   [[nodiscard]] std::optional<PairLine> next();
 
   [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }  // blank ones too
+  [[nodiscard]] InputSize size() const { return lines_.size(); }
 
  private:
   RowLineReader lines_;

@@ -31,6 +31,10 @@ namespace prm_score {
 // Bytes free on a GPU, as its driver says; INT64_MAX if it does not. Call it after a tensor is made there.
 [[nodiscard]] int64_t available_device_memory_bytes(c10::Device device);
 
+// Name of a GPU, "NVIDIA H200", and version of its driver, "580.159.04"; "unknown" if they do not say.
+[[nodiscard]] std::string gpu_model(int index);
+[[nodiscard]] std::string gpu_driver_version();
+
 // CPU threads that one operation of the model may use. 0 = as many as there are processors for this process. Throws
 // Error if negative. Returns the number set. Of the whole process; not thread-safe.
 int set_num_threads(int64_t num_threads);

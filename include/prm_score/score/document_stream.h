@@ -12,6 +12,7 @@
 #include "prm_score/score/engine.h"
 #include "prm_score/text/document.h"
 #include "prm_score/text/prompt.h"
+#include "prm_score/text/stage_times.h"
 
 namespace prm_score {
 
@@ -36,6 +37,7 @@ struct StreamOptions {
   LastChunk last_chunk = LastChunk::kScore;
   bool spans = false;
   const std::atomic<bool>* stop = nullptr;  // ends the run between two steps once set; nullptr: nothing does
+  StageTimes* times = nullptr;              // what the stages take is added, also if it ends with an error
 };
 
 // Scores what comes, many documents a step, and gives the results to `take` (on this thread) in the order of the

@@ -11,6 +11,7 @@
 #include "prm_score/score/document_stream.h"
 #include "prm_score/text/document.h"
 #include "prm_score/text/prompt.h"
+#include "prm_score/text/stage_times.h"
 #include "prm_score/text/tokenizer.h"
 
 namespace prm_score {
@@ -35,6 +36,11 @@ struct ScorerOptions {
 // No step is smaller than the rows that are computed together.
 inline constexpr int64_t kMinBatchTokens = 64;
 
+// "unknown" is what the driver does not say.
+struct GpuName {
+  std::string model, driver;  // "NVIDIA H200", "580.159.04"
+};
+
 // What the options came to, for the metadata.
 struct ScorerInfo {
   std::string model_type;     // qwen2, qwen3, llama, mistral
@@ -45,17 +51,23 @@ struct ScorerInfo {
   int64_t max_batch_tokens = 0;
   TokenId label_a_id = 0, label_b_id = 0;
   std::string torch_version;
+  GpuName gpu;                                      // empty on the CPU
+  double load_seconds = 0, self_check_seconds = 0;  // of opening it
 };
 
 struct ResolvedDevice {
   std::string device, dtype;
   int threads = 0;
+  GpuName gpu;  // empty on the CPU
 };
 
 // What the options come to here, without opening the checkpoint. Throws Error as Scorer does. Not thread-safe.
 [[nodiscard]] ResolvedDevice resolve_device(const ScorerOptions& options);
 
 [[nodiscard]] std::string torch_version();
+
+// The instructions that libtorch's own kernels use on this CPU: "AVX512", "AVX2", "DEFAULT" (the least there is).
+[[nodiscard]] std::string cpu_instruction_set();
 
 // Not thread-safe: one `score` at a time.
 class Scorer {
@@ -69,8 +81,9 @@ class Scorer {
   // A document that cannot be scored gives a DocumentReward with `error`. Throws Error only if the run cannot go on.
   [[nodiscard]] DocumentReward score(const Document& document);
 
-  // Scores what comes, as score_stream() says. Throws Error, too, once a file of the checkpoint is written to.
-  void score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop);
+  // Scores what comes, as score_stream() says. Throws Error, too, once a file of the checkpoint is written to. `times`:
+  // what that takes is added, also if it throws; nullptr: nowhere.
+  void score(LineSource& source, const TakeReward& take, const std::atomic<bool>& stop, StageTimes* times = nullptr);
 
   [[nodiscard]] const ScorerInfo& info() const;
   [[nodiscard]] const Tokenizer& tokenizer() const;

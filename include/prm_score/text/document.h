@@ -11,13 +11,14 @@ namespace prm_score {
 
 // Where a row comes from and what it repeats of its input, as JSON text unchanged.
 struct RowOrigin {
-  std::string file;          // name as given; empty unless several files are read
-  int64_t line = 0;          // 1-based physical line in its file
-  int64_t num_lines = 0;     // physical lines over all files up to this one, it and blank ones included
-  std::string id_json;       // JSON text of the id field; empty if the input has none
-  std::string input_json;    // JSON object of the kept fields; empty if none are to be kept
-  std::string subset;        // of a preference pair: which part of its data set it belongs to; empty if not said
-  std::string input_sha256;  // of the input up to this line, see io/line_reader.h; empty unless asked for
+  std::string file;             // name as given; empty unless several files are read
+  int64_t line = 0;             // 1-based physical line in its file
+  int64_t num_lines = 0;        // physical lines over all files up to this one, it and blank ones included
+  int64_t num_input_bytes = 0;  // of the files up to this line, see io/line_reader.h
+  std::string id_json;          // JSON text of the id field; empty if the input has none
+  std::string input_json;       // JSON object of the kept fields; empty if none are to be kept
+  std::string subset;           // of a preference pair: which part of its data set it belongs to; empty if not said
+  std::string input_sha256;     // of the input up to this line, see io/line_reader.h; empty unless asked for
 };
 
 // One input line that can be scored. Both texts are valid UTF-8.
