@@ -72,6 +72,13 @@ TEST(FormatMetadata, WithoutACheckpointItsPartsAreNull) {
   EXPECT_EQ(json.at("stopped_by"), "SIGTERM");
 }
 
+TEST(FormatMetadata, HoldsTheStateOfAGoldensRun) {
+  EXPECT_FALSE(Json::parse(format_metadata({})).contains("state"));
+  Metadata metadata;
+  metadata.state_json = R"({"format":1})";
+  EXPECT_EQ(Json::parse(format_metadata(metadata))["state"]["format"], 1);
+}
+
 TEST(RunCounts, ChunksAreThoseWithLogOdds) {
   RunCounts counts;
   DocumentReward reward;

@@ -14,9 +14,9 @@
 //                     "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 2}}
 //   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0,
 //                    "confidence_interval": [0.37, 0.96], "subsets": {"chat": {..the same..}, ..}}; see pair_summary.h
-//   elapsed_seconds  3.25                        from the start of the program
-//   stopped_by       null, a signal ("SIGTERM") or the message of what stopped the run
-//   exit_code        0
+//   state            of the metadata of a golden only (`prm-score check`): what run_state.h says of the run that gave
+//   it elapsed_seconds  3.25                        from the start of the program stopped_by       null, a signal
+//   ("SIGTERM") or the message of what stopped the run exit_code        0
 //
 // `checkpoint`, `tokenizer` and `engine` are null if the run stopped before the checkpoint was open. Lines: read, blank
 // ones too. Tokens: of the scored texts. Chunks: those with log-odds.
@@ -70,6 +70,7 @@ struct Metadata {
   std::string template_sha256;
   RunCounts counts;
   std::optional<PairSummary> pairs;
+  std::string state_json;  // format_run_state(); empty if there is none
   double elapsed_seconds = 0;
   std::string stopped_by;  // empty if nothing did
   int exit_code = 0;
