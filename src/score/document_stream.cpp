@@ -56,7 +56,7 @@ void finish(LineUnderWay& line, std::vector<std::optional<float>> log_odds, Last
   line.result.log_odds = std::move(log_odds);
 }
 
-LineUnderWay prepare(const PromptBuilder& builder, bool spans, InputLine line) {
+LineUnderWay prepare(const PromptBuilder& builder, const PromptBuilder::Extras& extras, InputLine line) {
   LineUnderWay prepared;
   if (auto* bad = std::get_if<LineError>(&line)) {
     prepared.origin = std::move(bad->origin);
@@ -66,7 +66,7 @@ LineUnderWay prepare(const PromptBuilder& builder, bool spans, InputLine line) {
   }
   auto& document = std::get<Document>(line);
   prepared.origin = std::move(document.origin);
-  DocumentPrompts prompts = builder.build(document, {.spans = spans});
+  DocumentPrompts prompts = builder.build(document, extras);
   if (!prompts.error.empty()) {
     prepared.result = bad_document(std::move(prompts.error));
     prepared.is_done = true;
@@ -76,6 +76,7 @@ LineUnderWay prepare(const PromptBuilder& builder, bool spans, InputLine line) {
   prepared.result.num_chunks = std::ssize(prompts.chunks);
   prepared.result.spans = std::move(prompts.spans);
   prepared.result.warnings = prompts.warnings;
+  prepared.result.ids_sha256 = std::move(prompts.ids_sha256);
   prepared.chunks = std::move(prompts.chunks);
   prepared.plan = make_score_plan(std::move(prompts));
   return prepared;
@@ -178,8 +179,10 @@ void score_stream(const PromptBuilder& builder, Engine& engine, const StreamOpti
   const int64_t max_rows = options.max_rows;
   engine.clear();
   Window window(options.last_chunk);
+  const PromptBuilder::Extras extras = {
+      .spans = options.spans, .prompt_texts = false, .ids_sha256 = options.ids_sha256};
   ReadAhead ahead(
-      source, [&](InputLine line) { return prepare(builder, options.spans, std::move(line)); }, 2 * max_rows);
+      source, [&](InputLine line) { return prepare(builder, extras, std::move(line)); }, 2 * max_rows);
   while (options.stop == nullptr || !*options.stop) {
     // What is there, up to a full step; wait only if nothing is under way.
     while (engine.num_rows_waiting() < max_rows && (window.is_empty() || window.weight() < 4 * max_rows)) {
