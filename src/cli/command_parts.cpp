@@ -19,7 +19,7 @@ JsonlReaderOptions reader_options(const Options& options, const StopSignals& sto
   return {.lines = {.files = options.files,
                     .max_line_bytes = options.max_line_bytes,
                     .limit = options.limit,
-                    .hash = !options.output.empty(),
+                    .hash = !options.output.empty() || options.command == Command::kCheck,
                     .stop_fd = stop.fd()},
           .fields = options.fields};
 }

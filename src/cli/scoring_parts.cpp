@@ -1,14 +1,12 @@
 #include "scoring_parts.h"
 
-#include <algorithm>
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "command_parts.h"
+#include "written_files.h"
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -22,45 +20,6 @@
 
 namespace prm_score {
 namespace {
-
-bool reads_standard_input(const Options& options) {
-  return options.files.empty() || std::ranges::find(options.files, "-") != options.files.end();
-}
-
-bool is_file_of(int fd, const std::string& path) {
-  std::error_code not_there;
-  return std::filesystem::is_regular_file(path, not_there) && is_open_as(fd, path);
-}
-
-bool is_same_file(const std::string& a, const std::string& b) {
-  std::error_code error;
-  if (std::filesystem::equivalent(a, b, error)) return true;
-  return target_of(a) == target_of(b);
-}
-
-// Throws UsageError if what is written to `file` would be written over an input.
-void expect_no_input(const Options& options, const char* option, const std::string& file) {
-  bool is_input = reads_standard_input(options) && is_file_of(STDIN_FILENO, file);
-  for (const std::string& input : options.files) {
-    std::error_code not_there;
-    is_input |= std::filesystem::is_regular_file(input, not_there) && is_same_file(input, file);
-  }
-  if (is_input) throw UsageError(std::string(option) + ": expected another file than the input, got \"" + file + "\"");
-}
-
-// Throws Error if `path` is a file with something else: rows, say, or a checkpoint's config.json.
-void expect_metadata_or_nothing(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error) || std::filesystem::file_size(path, error) == 0) return;
-  if (is_file_of(STDERR_FILENO, path)) return;  // is added to
-  std::ifstream in(path);
-  std::string line;
-  constexpr std::string_view kBegin[] = {"{", "  \"versions\": {"};
-  for (const std::string_view expected : kBegin) {
-    if (std::getline(in, line) && line == expected) continue;
-    throw Error("--metadata: " + path + ": expected no file, or the metadata of an earlier run, found something else");
-  }
-}
 
 // Throws UsageError if a file would be written over another, Error if the metadata cannot be written at all.
 void check_written_files(const Options& options) {
@@ -79,7 +38,7 @@ void check_written_files(const Options& options) {
                      "\"");
   }
   check_replaceable(options.metadata);
-  expect_metadata_or_nothing(options.metadata);
+  expect_metadata_or_nothing("--metadata", options.metadata);
 }
 
 Metadata metadata_before_run(const Options& options, const std::vector<std::string>& command_line) {
@@ -127,10 +86,22 @@ ScorerOptions scorer_options(const Options& options) {
   scorer.special_tokens = options.special_tokens;
   scorer.prompt = options.prompt;
   scorer.spans = options.spans;
+  scorer.ids_sha256 = options.command == Command::kCheck;
   scorer.prefix_sharing = !options.no_prefix_sharing;
   scorer.self_check = options.self_check;
   scorer.max_batch_tokens = options.max_batch_tokens;
   return scorer;
+}
+
+RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentReward& reward) {
+  counts.num_lines = origin.num_lines;
+  if (reward.error.empty()) {
+    ++counts.num_scored_rows;
+    counts.add(reward);
+  } else {
+    ++counts.num_bad_rows;
+  }
+  return counts;
 }
 
 void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer) {

@@ -1,5 +1,6 @@
 #include "prm_score/cli/options.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -121,6 +122,12 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"plan", "f", "\"f\""},
                                  {"verify", "true", "true"},
                                  {"json", "true", "true"},
+                                 {"golden", "g", "\"g\""},
+                                 {"update", "true", "true"},
+                                 {"atol", "1e-3", "0.001"},
+                                 {"rtol", "0", "0"},
+                                 {"exact", "true", "true"},
+                                 {"junit", "j.xml", "\"j.xml\""},
                                  {"max-errors", "1", "1"},
                                  {"errors-ok", "true", "true"},
                                  {"progress", "none", "\"none\""},
@@ -143,8 +150,12 @@ TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
     const bool is_pairs = std::string(example.name) == "rejected-field" ||
                           std::string(example.name) == "chosen-field" || std::string(example.name) == "subset-field";
     const bool is_about_output = std::string(example.name) == "resume" || std::string(example.name) == "overwrite";
+    const bool is_check = std::ranges::any_of(option_table(), [&](const OptionSpec& spec) {
+      return std::string(spec.name) == example.name && spec.commands == kForCheck;
+    });
     const std::vector<const char*> command = is_info           ? std::vector{"info"}
                                              : is_pairs        ? std::vector{"pairs"}
+                                             : is_check        ? std::vector{"check", "--golden=g"}
                                              : is_about_output ? std::vector{"--output=f"}
                                                                : std::vector<const char*>{};
     auto with_flag = command;
@@ -175,6 +186,47 @@ TEST_F(CommandLineTest, ResumeAndOverwriteNeedAnOutputAndEachOtherNot) {
            {"--resume"}, {"--overwrite"}, {"--output=f", "--resume", "--overwrite"}, {"--output=-"}}) {
     EXPECT_THROW(static_cast<void>(options(arguments)), UsageError);
   }
+}
+
+TEST_F(CommandLineTest, CheckNeedsAGoldenAndAtMostOneWayToCompare) {
+  EXPECT_EQ(error_of({"check", "a"}), "--golden: expected a file name, got none");
+  for (const std::vector<const char*>& arguments :
+       std::vector<std::vector<const char*>>{{"--golden=-"},
+                                             {"--golden=g", "--junit=-"},
+                                             {"--golden=g", "--atol=-1"},
+                                             {"--golden=g", "--atol=nan"},
+                                             {"--golden=g", "--rtol=inf"},
+                                             {"--golden=g", "--rtol=1e999"},
+                                             {"--golden=g", "--rtol=x"},
+                                             {"--golden=g", "--atol=1,"},
+                                             {"--golden=g", "--atol="},
+                                             {"--golden=g", "--metadata=f"},
+                                             {"--golden=g", "--output=f"},
+                                             {"--golden=g", "--errors-ok"}}) {
+    auto words = arguments;
+    words.insert(words.begin(), "check");
+    EXPECT_NE(error_of(words), "") << words.back();
+  }
+  EXPECT_EQ(error_of({"check", "--golden=g", "--atol=-0.5"}),
+            "--atol: expected a finite number >= 0, such as 0.001 or 1e-4, got \"-0.5\"");
+  EXPECT_EQ(error_of({"check", "--golden=g", "--exact", "--rtol=0"}),
+            "--exact: expected no --atol and no --rtol with it, got one");
+  for (const char* other : {"--exact", "--atol=1", "--rtol=1", "--junit=j"}) {
+    EXPECT_TRUE(error_of({"check", "--golden=g", "--update", other}).starts_with("--update: expected no ")) << other;
+  }
+  EXPECT_TRUE(error_of({"--golden=g"}).starts_with("\"--golden=g\": expected an option of prm-score "));
+  const auto check = options({"check", "a", "--golden", "g", "--atol", "0.5", "--spans", "--context-field=c"});
+  EXPECT_EQ(check.command, Command::kCheck);
+  EXPECT_EQ(check.files, Words{"a"});
+  EXPECT_EQ(check.atol, 0.5);
+  EXPECT_FALSE(check.rtol);
+}
+
+// Or the golden's fingerprint would differ from the run's that is to be compared.
+TEST_F(CommandLineTest, CheckHasTheRowsOptionsOfScoring) {
+  const auto values = options_of_rows(options({}));
+  EXPECT_EQ(options_of_rows(options({"check", "--golden=g", "--exact", "--junit=j"})), values);
+  EXPECT_GT(values.size(), 10U);
 }
 
 TEST_F(CommandLineTest, TheCommandLineWinsAndAnEmptyVariableIsNotSet) {
@@ -291,10 +343,12 @@ TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {
 TEST_F(CommandLineTest, HelpNamesEveryOptionAndItsDefault) {
   const auto help = parse({"--help"}).text.value_or("");
   const auto pairs_help = parse({"pairs", "-h"}).text.value_or("");
+  const auto check_help = parse({"check", "-h"}).text.value_or("");
   const auto info_help = parse({"info", "-h"}).text.value_or("");
   for (const auto& spec : option_table()) {
     const auto& text = (spec.commands & kForScore) != 0   ? help
                        : (spec.commands & kForPairs) != 0 ? pairs_help
+                       : (spec.commands & kForCheck) != 0 ? check_help
                                                           : info_help;
     EXPECT_NE(text.find(std::string("--") + spec.name + " "), std::string::npos) << spec.name;
     if (*spec.value_name == '\0') continue;

@@ -9,7 +9,13 @@
 
 namespace prm_score {
 
-enum : unsigned { kForScore = 1, kForPrompts = 2, kForInfo = 4, kForPairs = 8 };  // bits of OptionSpec::commands
+enum : unsigned {
+  kForScore = 1,
+  kForPrompts = 2,
+  kForInfo = 4,
+  kForPairs = 8,
+  kForCheck = 16
+};  // bits of OptionSpec::commands
 
 struct OptionSpec {
   const char* name;        // without the dashes

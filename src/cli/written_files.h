@@ -1,0 +1,28 @@
+// written_files.h - no file that the program writes takes the place of another. Private to the cli layer.
+#pragma once
+
+#include <string>
+
+#include "prm_score/cli/options.h"
+
+namespace prm_score {
+
+// Whether `path` is a regular file that descriptor `fd` is open on.
+[[nodiscard]] bool is_file_of(int fd, const std::string& path);
+
+// Whether writing to both writes one file, also one that is not there yet.
+[[nodiscard]] bool is_same_file(const std::string& a, const std::string& b);
+
+// Throws UsageError if what `option` writes to `file` would be written over an input.
+void expect_no_input(const Options& options, const char* option, const std::string& file);
+
+// Throws UsageError if the rows or the report, on standard output, go to the file that `option` names.
+void expect_no_standard_output(const char* option, const std::string& file);
+
+// These throw Error if `file`, which `option` is to write, is there with something else in it: documents, say, or a
+// checkpoint's config.json.
+void expect_metadata_or_nothing(const char* option, const std::string& file);
+void expect_golden_or_nothing(const char* option, const std::string& file);
+void expect_xml_or_nothing(const char* option, const std::string& file);
+
+}  // namespace prm_score
