@@ -73,8 +73,13 @@ void refuse_wrong_files(const Options& options) {
 // Throws Error if the golden cannot be written, or something else is in its place.
 void expect_room_for_golden(const std::string& golden) {
   const std::string metadata = golden_metadata_name(golden);
-  check_replaceable(golden);
-  check_replaceable(metadata);
+  for (const std::string& file : {golden, metadata}) {
+    std::error_code error;
+    if (std::filesystem::exists(file, error) && !std::filesystem::is_regular_file(file, error)) {
+      throw Error("--golden: " + file + ": expected the name of a regular file, found something else");
+    }
+    check_replaceable(file);
+  }
   expect_golden_or_nothing("--golden", golden);
   expect_metadata_or_nothing("--golden", metadata);
 }

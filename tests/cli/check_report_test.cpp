@@ -47,11 +47,11 @@ TEST(CheckReport, OfWhatMovedIsAnAlignedTableAndCauses) {
   result.comparison.place_of_largest = "line 3, chunk 0";
   result.causes = {"dtype: x", "options: y"};
   result.comparison.num_ids_missing = 2;
+  constexpr char kSummary[] =
+      "moved: 2 of 2 rows, largest difference 0.25 (line 3, chunk 0); allowed is 0.001, or 0 x the golden's if more";
   EXPECT_EQ(
       lines_of(format_check_report(result)),
-      (Lines{"moved: 2 of 2 rows, largest difference 0.25 (line 3, chunk 0); allowed is 0.001, or 0 x the golden's "
-             "if more",
-             "line  id    what     golden   now   difference  allowed", "17          row      line 17  none",
+      (Lines{kSummary, "line  id    what     golden   now   difference  allowed", "17          row      line 17  none",
              "3     \"\u6771\u4eac\"  chunk 0  0.5      0.75  0.25        0.0001", "likely cause: dtype: x",
              "likely cause: options: y",
              "not compared: ids of 2 rows, which g.jsonl does not have (check --update writes them)"}));
