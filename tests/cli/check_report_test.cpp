@@ -40,21 +40,22 @@ TEST(CheckReport, OfTheSameIsOneLine) {
 }
 
 TEST(CheckReport, OfWhatMovedIsAnAlignedTableAndCauses) {
-  auto result = result_of({moved_row(3, "\"\u6771\u4eac\"", 0.25), ComparedRow{}});
+  auto result = result_of({moved_row(3, "\"\u6771\u4eac\"", 0.25), ComparedRow{}, moved_row(20, "\"longer\"", 0.125)});
   result.comparison.rows[1] = {.line = 17, .file = {}, .id_json = {}, .differences = {{"row", "line 17", "none"}}};
-  result.comparison.num_moved = 2;
+  result.comparison.num_moved = 3;
   result.comparison.largest = 0.25;
   result.comparison.place_of_largest = "line 3, chunk 0";
   result.causes = {"dtype: x", "options: y"};
   result.comparison.num_ids_missing = 2;
   constexpr char kSummary[] =
-      "moved: 2 of 2 rows, largest difference 0.25 (line 3, chunk 0); allowed is 0.001, or 0 x the golden's if more";
-  EXPECT_EQ(
-      lines_of(format_check_report(result)),
-      (Lines{kSummary, "line  id    what     golden   now   difference  allowed", "17          row      line 17  none",
-             "3     \"\u6771\u4eac\"  chunk 0  0.5      0.75  0.25        0.0001", "likely cause: dtype: x",
-             "likely cause: options: y",
-             "not compared: ids of 2 rows, which g.jsonl does not have (check --update writes them)"}));
+      "moved: 3 of 3 rows, largest difference 0.25 (line 3, chunk 0); allowed is 0.001, or 0 x the golden's if more";
+  EXPECT_EQ(lines_of(format_check_report(result)),
+            (Lines{kSummary, "line  id        what     golden   now   difference  allowed",
+                   "17              row      line 17  none",
+                   "3     \"\u6771\u4eac\"      chunk 0  0.5      0.75  0.25        0.0001",
+                   "20    \"longer\"  chunk 0  0.5      0.75  0.12        0.0001", "likely cause: dtype: x",
+                   "likely cause: options: y",
+                   "not compared: ids of 2 rows, which g.jsonl does not have (check --update writes them)"}));
 }
 
 TEST(CheckReport, ShowsTheTenWorstRows) {
@@ -70,6 +71,7 @@ TEST(CheckReport, ShowsTheTenWorstRows) {
 TEST(CheckReport, SpellsOutControlCharactersAndShortensLongTexts) {
   const std::string id = "\"\x1b[2J\x7f\xc2\x9b" + std::string(1000, 'x') + "\"";
   auto result = result_of({moved_row(1, id, 1)});
+  result.comparison.rows[0].differences[0].golden = result.comparison.rows[0].differences[0].now = id;
   result.causes = {"options: \x1b[0m"};
   result.golden = "g\n";
   result.comparison.num_ids_missing = 1;
