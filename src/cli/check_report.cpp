@@ -22,6 +22,12 @@ std::string rounded(double number) {
   return {digits, std::to_chars(digits, digits + sizeof(digits), number, std::chars_format::general, 2).ptr};
 }
 
+// "0.0001" for 1e-4, as the table has it.
+std::string plain(double number) {
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof(digits), number, std::chars_format::general).ptr};
+}
+
 // Where the first `num_characters` of `text` end; all of it if there are no more.
 size_t end_of_characters(std::string_view text, size_t num_characters) {
   size_t offset = 0;
@@ -79,7 +85,7 @@ std::string format_moved(const CheckResult& result) {
 
 std::string format_tolerance(const Tolerance& tolerance) {
   if (tolerance.atol == 0 && tolerance.rtol == 0) return "nothing is allowed";
-  return "allowed is " + shortest(tolerance.atol) + ", or " + shortest(tolerance.rtol) + " x the golden's if more";
+  return "allowed is " + plain(tolerance.atol) + ", or " + plain(tolerance.rtol) + " x the golden's if more";
 }
 
 }  // namespace

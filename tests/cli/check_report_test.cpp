@@ -16,7 +16,7 @@ ComparedRow moved_row(int64_t line, const std::string& id_json, double differenc
 }
 
 CheckResult result_of(std::vector<ComparedRow> rows) {
-  CheckResult result{.golden = "g.jsonl", .tolerance = {.atol = 1e-3, .rtol = 0}, .comparison = {}, .causes = {}};
+  CheckResult result{.golden = "g.jsonl", .tolerance = {.atol = 1e-4, .rtol = 0}, .comparison = {}, .causes = {}};
   for (const ComparedRow& row : rows) result.comparison.num_moved += row.differences.empty() ? 0 : 1;
   result.comparison.rows = std::move(rows);
   return result;
@@ -48,7 +48,7 @@ TEST(CheckReport, OfWhatMovedIsAnAlignedTableAndCauses) {
   result.causes = {"dtype: x", "options: y"};
   result.comparison.num_ids_missing = 2;
   constexpr char kSummary[] =
-      "moved: 3 of 3 rows, largest difference 0.25 (line 3, chunk 0); allowed is 0.001, or 0 x the golden's if more";
+      "moved: 3 of 3 rows, largest difference 0.25 (line 3, chunk 0); allowed is 0.0001, or 0 x the golden's if more";
   EXPECT_EQ(lines_of(format_check_report(result)),
             (Lines{kSummary, "line  id        what     golden   now   difference  allowed",
                    "17              row      line 17  none",
