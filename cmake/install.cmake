@@ -4,6 +4,7 @@
 #                                  ../lib, for packages that bring libtorch along)
 #   share/prm_score/tiny-judge/    the judge that is used without --model
 #   share/prm_score/metadata.schema.json    what --metadata writes
+#   share/prm_score/check/         fixtures for `prm-score check`, and their golden for that judge
 #   include/prm_score/, lib/*.a    the library
 #   lib/cmake/prm_score/           find_package(prm_score) -> prm_score::text and prm_score::model
 include(CMakePackageConfigHelpers)
@@ -25,7 +26,7 @@ if(TARGET prm-score)
 endif()
 
 install(DIRECTORY include/prm_score DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
-install(DIRECTORY data/tiny-judge DESTINATION "${CMAKE_INSTALL_DATADIR}/prm_score")
+install(DIRECTORY data/tiny-judge data/check DESTINATION "${CMAKE_INSTALL_DATADIR}/prm_score")
 install(FILES data/metadata.schema.json DESTINATION "${CMAKE_INSTALL_DATADIR}/prm_score")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 

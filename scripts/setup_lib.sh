@@ -21,7 +21,7 @@ readonly venv_python=$deps_dir/venv/bin/python
 
 # shellcheck disable=SC2034  # used by the scripts that source this file
 readonly build_packages=(g++ cmake ninja-build pkg-config ca-certificates libpcre2-dev libsentencepiece-dev
-  nlohmann-json3-dev libspdlog-dev libcli11-dev libssl-dev libzstd-dev zlib1g-dev libjs-chart.js)
+  nlohmann-json3-dev libspdlog-dev libcli11-dev libpugixml-dev libssl-dev libzstd-dev zlib1g-dev libjs-chart.js)
 # shellcheck disable=SC2034
 readonly test_packages=(libgtest-dev python3)
 # shellcheck disable=SC2034

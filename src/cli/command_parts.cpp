@@ -1,15 +1,9 @@
 #include "command_parts.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <system_error>
-
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
-#include "prm_score/io/replace_file.h"
 
 namespace prm_score {
 namespace {
@@ -25,51 +19,13 @@ void log_summary(const Metadata& run, double seconds) {
                seconds, rate(counts.num_chunks - before.num_chunks), rate(counts.num_tokens - before.num_tokens));
 }
 
-bool reads_standard_input(const std::vector<std::string>& files) {
-  return files.empty() || std::ranges::find(files, kStandardInput) != files.end();
-}
-
-// Whether they are open on one regular file.
-bool is_same_open_file(int fd, int other_fd) {
-  struct stat a {
-  }, b{};
-  return fstat(fd, &a) == 0 && fstat(other_fd, &b) == 0 && S_ISREG(a.st_mode) && a.st_dev == b.st_dev &&
-         a.st_ino == b.st_ino;
-}
-
 }  // namespace
-
-bool is_file_of(int fd, const std::string& path) {
-  std::error_code not_there;
-  return std::filesystem::is_regular_file(path, not_there) && is_open_as(fd, path);
-}
-
-bool is_same_file(const std::string& a, const std::string& b) {
-  std::error_code error;
-  if (std::filesystem::equivalent(a, b, error)) return true;
-  return target_of(a) == target_of(b);
-}
-
-void expect_no_input(const std::vector<std::string>& inputs, const char* option, const std::string& file) {
-  bool is_input = reads_standard_input(inputs) && is_file_of(STDIN_FILENO, file);
-  for (const std::string& input : inputs) {
-    std::error_code not_there;
-    is_input |= std::filesystem::is_regular_file(input, not_there) && is_same_file(input, file);
-  }
-  if (is_input) throw UsageError(std::string(option) + ": expected another file than the input, got \"" + file + "\"");
-}
-
-void expect_no_loop(const std::vector<std::string>& inputs) {
-  bool is_input = reads_standard_input(inputs) && is_same_open_file(STDIN_FILENO, STDOUT_FILENO);
-  for (const std::string& input : inputs) is_input |= is_file_of(STDOUT_FILENO, input);
-  if (is_input) throw UsageError("standard output: expected another file than the input, found the same");
-}
 
 JsonlReaderOptions reader_options(const Options& options, const StopSignals& stop) {
   return {.lines = {.files = options.files,
                     .max_line_bytes = options.max_line_bytes,
                     .limit = options.limit,
-                    .hash = !options.output.empty(),
+                    .hash = !options.output.empty() || options.command == Command::kCheck,
                     .stop_fd = stop.fd()},
           .fields = options.fields};
 }

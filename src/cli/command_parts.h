@@ -15,18 +15,6 @@ namespace prm_score {
 
 [[nodiscard]] JsonlReaderOptions reader_options(const Options& options, const StopSignals& stop);
 
-// Whether the descriptor is open on the file `path`, which is there.
-[[nodiscard]] bool is_file_of(int fd, const std::string& path);
-
-// Whether two names lead to the same file, also where there is none yet.
-[[nodiscard]] bool is_same_file(const std::string& a, const std::string& b);
-
-// Throws UsageError if what is written to `file` would be written over one of `inputs` (none: standard input).
-void expect_no_input(const std::vector<std::string>& inputs, const char* option, const std::string& file);
-
-// Throws UsageError if standard output is the file of one of `inputs`: a run that reads what it writes has no end.
-void expect_no_loop(const std::vector<std::string>& inputs);
-
 // `stop_fd`: see JsonlWriter.
 [[nodiscard]] JsonlWriter standard_output(int stop_fd = -1);
 

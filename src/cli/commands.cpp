@@ -10,6 +10,8 @@ int run_command(const Options& options, const std::vector<std::string>& command_
       return run_prompts(options, stop);
     case Command::kPairs:
       return run_pairs(options, command_line, stop);
+    case Command::kCheck:
+      return run_check(options, command_line, stop);
     case Command::kShow:
       return run_show(options, stop);
     case Command::kReport:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <system_error>
 
 #include "prm_score/io/json_line.h"
@@ -29,6 +30,15 @@ bool set_integer(int& target, std::string_view text, int min, int max) {
   int64_t number = 0;
   if (!set_integer(number, text, int64_t{min}, int64_t{max})) return false;
   target = static_cast<int>(number);
+  return true;
+}
+
+bool set_tolerance(std::optional<double>& target, std::string_view text) {
+  double number = 0;
+  const char* text_end = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), text_end, number);
+  if (error != std::errc() || end != text_end || !std::isfinite(number) || number < 0) return false;
+  target = number;
   return true;
 }
 
@@ -87,6 +97,13 @@ std::string json_of(bool value) { return value ? "true" : "false"; }
 std::string json_of(int64_t value) { return std::to_string(value); }
 std::string json_of(const std::string& value) { return to_json_string(value); }
 std::string json_of(const std::optional<int64_t>& value) { return value ? json_of(*value) : "null"; }
+
+std::string json_of(const std::optional<double>& value) {
+  if (!value) return "null";
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof(digits), *value).ptr};
+}
+
 std::string json_of(const std::optional<std::string>& value) { return value ? json_of(*value) : "null"; }
 
 std::string json_of(const std::vector<std::string>& values) {

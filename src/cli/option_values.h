@@ -18,6 +18,9 @@ bool set_integer(int64_t& target, std::string_view text, int64_t min, int64_t ma
 bool set_integer(std::optional<int64_t>& target, std::string_view text, int64_t min);
 bool set_integer(int& target, std::string_view text, int min, int max);
 
+// A finite number of at least 0: 0.001, 1e-4.
+bool set_tolerance(std::optional<double>& target, std::string_view text);
+
 // 4096, 64K, 256M, 2G; K, M, G = 2^10, 2^20, 2^30. At least 1, at most 2^40.
 bool set_bytes(int64_t& target, std::string_view text);
 
@@ -57,6 +60,7 @@ std::string json_of(bool value);
 std::string json_of(int64_t value);
 std::string json_of(const std::string& value);
 std::string json_of(const std::optional<int64_t>& value);
+std::string json_of(const std::optional<double>& value);
 std::string json_of(const std::optional<std::string>& value);
 std::string json_of(const std::vector<std::string>& values);
 

@@ -26,6 +26,8 @@ constexpr CommandSpec kCommands[] = {
     {Command::kPrompts, kForPrompts, "prompts", "Writes the prompt of each chunk instead of scoring it."},
     {Command::kPairs, kForPairs, "pairs",
      "Scores preference pairs (chosen, rejected) and says how often the chosen text gets the larger reward."},
+    {Command::kCheck, kForCheck, "check",
+     "Scores documents and compares what comes with a golden: 0 the same, 1 moved, 4 could not run."},
     {Command::kShow, kForShow, "show",
      "Shows documents in the terminal, every chunk behind its log-odds and shaded by it."},
     {Command::kReport, kForReport, "report",
@@ -36,7 +38,8 @@ constexpr char kFooter[] =
     "Every option --some-name may also come from the environment variable PRM_SCORE_SOME_NAME; the command line wins.\n"
     "A file named like a subcommand is written ./info.\n\n"
     "Exit codes: 0 every row scored; 1 stopped by an error; 2 wrong usage; 3 finished, some rows are bad;\n"
-    "129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM; 141 the reader of the output went away.";
+    "129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM; 141 the reader of the output went away.\n"
+    "Of check: 0 same; 1 moved; 2 wrong usage; 4 could not run.";
 
 const CommandSpec& spec_of(Command command) { return kCommands[static_cast<size_t>(command)]; }
 
@@ -186,6 +189,20 @@ void check_output(const Options& options) {
   }
 }
 
+void check_golden(const Options& options) {
+  if (options.golden.empty()) throw UsageError("--golden: expected a file name, got none");
+  for (const auto& [flag, name] : {std::pair("--golden", &options.golden), std::pair("--junit", &options.junit)}) {
+    if (*name == "-") throw UsageError(std::string(flag) + ": expected a file name, got \"-\"");
+  }
+  const bool has_tolerance = options.atol || options.rtol;
+  if (options.exact && has_tolerance) {
+    throw UsageError("--exact: expected no --atol and no --rtol with it, got one");
+  }
+  if (options.update && (options.exact || has_tolerance || !options.junit.empty())) {
+    throw UsageError("--update: expected no --atol, --rtol, --exact or --junit with it (nothing is compared), got one");
+  }
+}
+
 }  // namespace
 
 ParsedCommandLine parse_command_line(int argc, const char* const* argv, const std::string& version) {
@@ -202,6 +219,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   }
   resolve_stride(options.prompt.chunking);
   check_output(options);
+  if (options.command == Command::kCheck) check_golden(options);
   return parsed;
 }
 

@@ -1,4 +1,5 @@
 #include "command_parts.h"
+#include "written_files.h"
 
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/model_folder.h"

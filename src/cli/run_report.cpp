@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
 #include <string_view>
@@ -8,6 +7,7 @@
 #include <variant>
 
 #include "command_parts.h"
+#include "written_files.h"
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -30,16 +30,6 @@ std::vector<std::string> inputs_of(const Options& options) {
   return inputs;
 }
 
-// Throws Error if `path` is a file with something else than a report.
-void expect_report_or_nothing(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error) || std::filesystem::file_size(path, error) == 0) return;
-  std::string begin(kReportBegin.size(), '\0');
-  std::ifstream(path).read(begin.data(), static_cast<std::streamsize>(begin.size()));
-  if (begin == kReportBegin) return;
-  throw Error("--output: " + path + ": expected no file, or an earlier report, found something else");
-}
-
 // Throws UsageError if input would be written over, or is asked of standard input twice; Error if the page cannot be
 // written at all.
 void check_files(const Options& options) {
@@ -55,7 +45,7 @@ void check_files(const Options& options) {
   }
   expect_no_input(inputs, "--output", options.output);
   check_replaceable(options.output);
-  expect_report_or_nothing(options.output);
+  expect_report_or_nothing("--output", options.output);
 }
 
 std::string file_name_of(const std::string& path) { return std::filesystem::path(path).filename().string(); }

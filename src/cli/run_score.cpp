@@ -19,17 +19,6 @@
 namespace prm_score {
 namespace {
 
-class ReaderSource final : public LineSource {
- public:
-  ReaderSource(JsonlReader& reader, StopSignals& stop) : reader_(reader), stop_(stop) {}
-  std::optional<InputLine> next() override { return reader_.next(); }
-  void interrupt() override { stop_.end_waits(); }
-
- private:
-  JsonlReader& reader_;
-  StopSignals& stop_;
-};
-
 // Where the rows go: standard output, or the file of --output.
 class RowOutput {
  public:
@@ -99,17 +88,6 @@ AnsweredInput go_on(const OutputFile& output, JsonlReader& reader, const Options
     spdlog::info("{}: goes on after {} rows", options.output, output.num_rows_there());
   }
   return answered;
-}
-
-RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentReward& reward) {
-  counts.num_lines = origin.num_lines;
-  if (reward.error.empty()) {
-    ++counts.num_scored_rows;
-    counts.add(reward);
-  } else {
-    ++counts.num_bad_rows;
-  }
-  return counts;
 }
 
 struct Run {

@@ -4,6 +4,7 @@
 
 #include "command_parts.h"
 #include "scoring_parts.h"
+#include "written_files.h"
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 

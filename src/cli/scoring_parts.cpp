@@ -2,14 +2,13 @@
 
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "command_parts.h"
 #include "host.h"
+#include "written_files.h"
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -23,46 +22,6 @@
 
 namespace prm_score {
 namespace {
-
-// Throws Error if `path` is a file with something else: rows, say, or a checkpoint's config.json.
-void expect_metadata_or_nothing(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error) || std::filesystem::file_size(path, error) == 0) return;
-  if (is_file_of(STDERR_FILENO, path)) return;  // is added to
-  std::ifstream in(path);
-  std::string line;
-  constexpr std::string_view kBegin[] = {"{", "  \"versions\": {"};
-  for (const std::string_view expected : kBegin) {
-    if (std::getline(in, line) && line == expected) continue;
-    throw Error("--metadata: " + path + ": expected no file, or the metadata of an earlier run, found something else");
-  }
-}
-
-// Throws UsageError if a file would be written over another, Error if the metadata cannot be written at all.
-void check_written_files(const Options& options) {
-  const std::vector<std::string> names =
-      options.output.empty() ? std::vector<std::string>() : OutputFile::names_of(options.output);
-  for (const std::string& name : names) {
-    expect_no_input(options.files, "--output", name);
-    if (is_file_of(STDOUT_FILENO, name) || is_file_of(STDERR_FILENO, name)) {
-      throw UsageError("--output: expected another file than that of standard output or error, got \"" + name + "\"");
-    }
-  }
-  if (names.empty()) expect_no_loop(options.files);
-  if (options.metadata.empty()) return;
-  expect_no_input(options.files, "--metadata", options.metadata);
-  for (const std::string& name : names) {
-    if (is_same_file(options.metadata, name)) {
-      throw UsageError("--metadata: expected another file than those of --output, got \"" + options.metadata + "\"");
-    }
-  }
-  if (is_file_of(STDOUT_FILENO, options.metadata)) {
-    throw UsageError("--metadata: expected another file than the rows' (standard output), got \"" + options.metadata +
-                     "\"");
-  }
-  check_replaceable(options.metadata);
-  expect_metadata_or_nothing(options.metadata);
-}
 
 HostMetadata host_of_run() {
   return {.cpu = cpu_name(),
@@ -119,10 +78,22 @@ ScorerOptions scorer_options(const Options& options) {
   scorer.special_tokens = options.special_tokens;
   scorer.prompt = options.prompt;
   scorer.spans = options.spans;
+  scorer.ids_sha256 = options.command == Command::kCheck;
   scorer.prefix_sharing = !options.no_prefix_sharing;
   scorer.self_check = options.self_check;
   scorer.max_batch_tokens = options.max_batch_tokens;
   return scorer;
+}
+
+RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentReward& reward) {
+  counts.num_lines = origin.num_lines;
+  if (reward.error.empty()) {
+    ++counts.num_scored_rows;
+    counts.add(reward);
+  } else {
+    ++counts.num_bad_rows;
+  }
+  return counts;
 }
 
 void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer) {

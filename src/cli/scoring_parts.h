@@ -2,17 +2,34 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "prm_score/cli/options.h"
 #include "prm_score/cli/stop_signals.h"
+#include "prm_score/io/jsonl_reader.h"
 #include "prm_score/io/metadata.h"
 #include "prm_score/score/scorer.h"
 
 namespace prm_score {
 
 [[nodiscard]] ScorerOptions scorer_options(const Options& options);
+
+// The lines of a reader for the scorer.
+class ReaderSource final : public LineSource {
+ public:
+  ReaderSource(JsonlReader& reader, StopSignals& stop) : reader_(reader), stop_(stop) {}
+  std::optional<InputLine> next() override { return reader_.next(); }
+  void interrupt() override { stop_.end_waits(); }
+
+ private:
+  JsonlReader& reader_;
+  StopSignals& stop_;
+};
+
+// `counts` with the row of one more document.
+[[nodiscard]] RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentReward& reward);
 
 // What is known once the checkpoint is open; also told to the user.
 void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer);

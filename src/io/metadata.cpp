@@ -136,6 +136,7 @@ std::string format_metadata(const Metadata& metadata) {
   }
   json["counts"] = counts_json(metadata.counts);
   if (metadata.pairs) json["pairs"] = pairs_json(*metadata.pairs);
+  if (!metadata.state_json.empty()) json["state"] = Json::parse(metadata.state_json);
   json["elapsed_seconds"] = metadata.elapsed_seconds;
   json["times"] = nullptr;
   json["throughput"] = nullptr;

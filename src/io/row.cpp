@@ -2,7 +2,7 @@
 //
 //   scored  {"line":1,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward":0.71,"num_tokens":311,"num_chunks":5,
 //            "log_odds":[0.5,null,..],"spans"*:[{"tokens":[0,64],"chars":[0,301],"bytes":[0,303]},..],
-//            "warnings"*:["context_cut",..]}
+//            "warnings"*:["context_cut",..],"ids_sha256"*:"3f.."}
 //   bad     {"line":7,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward":null,"error":"text: missing field \"text\""}
 //   pair    {"line":1,"file"*:"a.jsonl","id"*:..,"input"*:{..},"reward_chosen":0.71,"reward_rejected":0.3,
 //            "margin":0.41,"probability":0.6,"warnings"*:[..]}; bad: the four are null, and "error" follows them
@@ -111,6 +111,7 @@ std::string format_row(const RowOrigin& origin, const DocumentReward& reward) {
     row += ",\"warnings\":";
     append_warnings(row, reward.warnings);
   }
+  if (!reward.ids_sha256.empty()) row.append(",\"ids_sha256\":\"").append(reward.ids_sha256).append("\"");
   return row + "}\n";
 }
 

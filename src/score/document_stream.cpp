@@ -56,7 +56,7 @@ void finish(LineUnderWay& line, std::vector<std::optional<float>> log_odds, Last
   line.result.log_odds = std::move(log_odds);
 }
 
-LineUnderWay prepare(const PromptBuilder& builder, const StreamOptions& options, InputLine line) {
+LineUnderWay prepare(const PromptBuilder& builder, const PromptBuilder::Extras& extras, InputLine line) {
   LineUnderWay prepared;
   if (auto* bad = std::get_if<LineError>(&line)) {
     prepared.origin = std::move(bad->origin);
@@ -66,7 +66,7 @@ LineUnderWay prepare(const PromptBuilder& builder, const StreamOptions& options,
   }
   auto& document = std::get<Document>(line);
   prepared.origin = std::move(document.origin);
-  DocumentPrompts prompts = builder.build(document, {.spans = options.spans, .stop = options.stop});
+  DocumentPrompts prompts = builder.build(document, extras);
   if (!prompts.error.empty()) {
     prepared.result = bad_document(std::move(prompts.error));
     prepared.is_done = true;
@@ -76,6 +76,7 @@ LineUnderWay prepare(const PromptBuilder& builder, const StreamOptions& options,
   prepared.result.num_chunks = std::ssize(prompts.chunks);
   prepared.result.spans = std::move(prompts.spans);
   prepared.result.warnings = prompts.warnings;
+  prepared.result.ids_sha256 = std::move(prompts.ids_sha256);
   prepared.chunks = std::move(prompts.chunks);
   prepared.plan = make_score_plan(std::move(prompts));
   return prepared;
@@ -191,9 +192,10 @@ void score_stream(const PromptBuilder& builder, Engine& engine, const StreamOpti
   const ScopedSeconds timed(times.scoring);
   engine.clear();
   Window window(options.last_chunk);
+  const PromptBuilder::Extras extras = {.spans = options.spans, .ids_sha256 = options.ids_sha256, .stop = options.stop};
   const auto prepare_line = [&](InputLine line) {
     const ScopedSeconds timed_line(times.tokenize);
-    return prepare(builder, options, std::move(line));
+    return prepare(builder, extras, std::move(line));
   };
   ReadAhead ahead(source, prepare_line, 2 * max_rows, times);
   const auto is_stopped = [&] { return options.stop != nullptr && *options.stop; };

@@ -167,6 +167,7 @@ void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic
   const StreamOptions options = {.max_rows = impl_->info.max_batch_tokens,
                                  .last_chunk = impl_->options.prompt.last_chunk,
                                  .spans = impl_->options.spans,
+                                 .ids_sha256 = impl_->options.ids_sha256,
                                  .stop = &stop,
                                  .times = times};
   // No row leaves that may come from weights that somebody has written over.

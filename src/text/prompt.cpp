@@ -228,6 +228,12 @@ PromptBuilder::PromptBuilder(const Tokenizer& tokenizer, const PromptOptions& op
       options.max_context.value_or(default_max_context(tokenizer, options.chunking.chunk_size, max_positions));
 }
 
+std::string ids_sha256(std::span<const TokenId> ids) {
+  std::string decimal;
+  for (const TokenId id : ids) decimal.append(decimal.empty() ? "" : ",").append(std::to_string(id));
+  return sha256_hex(decimal);
+}
+
 DocumentPrompts PromptBuilder::build(const Document& document, const Extras& extras) const {
   DocumentPrompts result;
   try {
@@ -248,6 +254,7 @@ void PromptBuilder::build(const Document& document, const Extras& extras, Docume
     encoded.ids = tokenizer_.encode(document.text);
   }
   result.num_tokens = std::ssize(encoded.ids);
+  if (extras.ids_sha256) result.ids_sha256 = ids_sha256(encoded.ids);
   result.chunks = split_into_chunks(result.num_tokens, options_.chunking);
   if (extras.spans) result.spans = chunk_spans(document.text, encoded.sources, result.chunks);
   result.warnings.special_tokens =

@@ -66,6 +66,14 @@ class MetadataTest(ProgramTest):
         return self.validated(130)
 
 
+    def metadata_of_a_golden(self):
+        golden = self.folder / "golden.jsonl"
+        self.assert_exit(run("check", "--update", "--golden", golden, self.write("fixtures.jsonl", line())), 0)
+        metadata = json.loads((self.folder / "golden.jsonl.metadata.json").read_text())
+        jsonschema.validate(metadata, SCHEMA)
+        return metadata
+
+
 class SchemaTest(MetadataTest):
     def test_the_schema_is_one_and_describes_everything(self):
         jsonschema.Draft202012Validator.check_schema(SCHEMA)
@@ -106,6 +114,7 @@ class SchemaTest(MetadataTest):
             self.metadata_of(self.folder / "none", code=1),
             self.metadata_of("pairs", stdin=PAIR, model=self.folder, code=1),
             self.interrupted(),
+            self.metadata_of_a_golden(),
         ]
         seen = {path for metadata in found for path in paths_of(metadata, SCHEMA)}
         self.assertEqual({path for path, _ in schemas_within(SCHEMA)} - seen, ON_A_GPU_ONLY)

@@ -127,6 +127,12 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"plan", "f", "\"f\""},
                                  {"verify", "true", "true"},
                                  {"json", "true", "true"},
+                                 {"golden", "g", "\"g\""},
+                                 {"update", "true", "true"},
+                                 {"atol", "1e-3", "0.001"},
+                                 {"rtol", "0", "0"},
+                                 {"exact", "true", "true"},
+                                 {"junit", "j.xml", "\"j.xml\""},
                                  {"max-errors", "1", "1"},
                                  {"errors-ok", "true", "true"},
                                  {"progress", "none", "\"none\""},
@@ -142,7 +148,7 @@ std::string effective(const Options& options, const std::string& name) {
 // Words for a command that has the option.
 std::vector<const char*> command_with(const std::string& option_name) {
   constexpr std::pair<unsigned, const char*> kSubcommands[] = {
-      {kForInfo, "info"}, {kForPairs, "pairs"}, {kForReport, "report"}, {kForShow, "show"}};
+      {kForInfo, "info"}, {kForPairs, "pairs"}, {kForReport, "report"}, {kForShow, "show"}, {kForCheck, "check"}};
   const auto spec = std::ranges::find(option_table(), option_name, [](const OptionSpec& s) { return s.name; });
   if ((spec->commands & kForScore) != 0) return {};
   for (const auto& [bit, word] : kSubcommands) {
@@ -186,6 +192,47 @@ TEST_F(CommandLineTest, ResumeAndOverwriteNeedAnOutputAndEachOtherNot) {
            {"--resume"}, {"--overwrite"}, {"--output=f", "--resume", "--overwrite"}, {"--output=-"}}) {
     EXPECT_THROW(static_cast<void>(options(arguments)), UsageError);
   }
+}
+
+TEST_F(CommandLineTest, CheckNeedsAGoldenAndAtMostOneWayToCompare) {
+  EXPECT_EQ(error_of({"check", "a"}), "--golden: expected a file name, got none");
+  for (const std::vector<const char*>& arguments :
+       std::vector<std::vector<const char*>>{{"--golden=-"},
+                                             {"--golden=g", "--junit=-"},
+                                             {"--golden=g", "--atol=-1"},
+                                             {"--golden=g", "--atol=nan"},
+                                             {"--golden=g", "--rtol=inf"},
+                                             {"--golden=g", "--rtol=1e999"},
+                                             {"--golden=g", "--rtol=x"},
+                                             {"--golden=g", "--atol=1,"},
+                                             {"--golden=g", "--atol="},
+                                             {"--golden=g", "--metadata=f"},
+                                             {"--golden=g", "--output=f"},
+                                             {"--golden=g", "--errors-ok"}}) {
+    auto words = arguments;
+    words.insert(words.begin(), "check");
+    EXPECT_NE(error_of(words), "") << words.back();
+  }
+  EXPECT_EQ(error_of({"check", "--golden=g", "--atol=-0.5"}),
+            "--atol: expected a finite number >= 0, such as 0.001 or 1e-4, got \"-0.5\"");
+  EXPECT_EQ(error_of({"check", "--golden=g", "--exact", "--rtol=0"}),
+            "--exact: expected no --atol and no --rtol with it, got one");
+  for (const char* other : {"--exact", "--atol=1", "--rtol=1", "--junit=j"}) {
+    EXPECT_TRUE(error_of({"check", "--golden=g", "--update", other}).starts_with("--update: expected no ")) << other;
+  }
+  EXPECT_TRUE(error_of({"--golden=g"}).starts_with("\"--golden=g\": expected an option of prm-score "));
+  const auto check = options({"check", "a", "--golden", "g", "--atol", "0.5", "--spans", "--context-field=c"});
+  EXPECT_EQ(check.command, Command::kCheck);
+  EXPECT_EQ(check.files, Words{"a"});
+  EXPECT_EQ(check.atol, 0.5);
+  EXPECT_FALSE(check.rtol);
+}
+
+// Or the golden's fingerprint would differ from the run's that is to be compared.
+TEST_F(CommandLineTest, CheckHasTheRowsOptionsOfScoring) {
+  const auto values = options_of_rows(options({}));
+  EXPECT_EQ(options_of_rows(options({"check", "--golden=g", "--exact", "--junit=j"})), values);
+  EXPECT_GT(values.size(), 10U);
 }
 
 TEST_F(CommandLineTest, TheCommandLineWinsAndAnEmptyVariableIsNotSet) {

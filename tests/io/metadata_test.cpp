@@ -109,6 +109,13 @@ TEST(FormatMetadata, WithoutAScoringTimeRatesAreNull) {
   EXPECT_TRUE(throughput.at("chunks_per_second").is_null());
 }
 
+TEST(FormatMetadata, HoldsTheStateOfAGoldensRun) {
+  EXPECT_FALSE(Json::parse(format_metadata({})).contains("state"));
+  Metadata metadata;
+  metadata.state_json = R"({"format":1})";
+  EXPECT_EQ(Json::parse(format_metadata(metadata))["state"]["format"], 1);
+}
+
 TEST(RunCounts, ChunksAreThoseWithLogOdds) {
   RunCounts counts;
   DocumentReward reward;

@@ -36,13 +36,14 @@ TEST(FormatRow, HasTheDocumentedFieldsInOrder) {
   auto reward = reward_of({std::nullopt, 0.25F}, 0.25);
   reward.spans = {{0, 64, 0, 301, 0, 303}, {64, 70, 300, 320, 302, 330}};
   reward.warnings = {.special_tokens = true, .template_markers = true, .context_cut = true};
+  reward.ids_sha256 = "3f";
   EXPECT_EQ(
       format_row(origin, reward),
       "{\"line\":3,\"file\":\"a\\\"b.jsonl\",\"id\":12345678901234567890123,\"input\":{\"k\": 1.0},\"reward\":0.25,"
       "\"num_tokens\":70,\"num_chunks\":2,\"log_odds\":[null,0.25],"
       "\"spans\":[{\"tokens\":[0,64],\"chars\":[0,301],\"bytes\":[0,303]},"
       "{\"tokens\":[64,70],\"chars\":[300,320],\"bytes\":[302,330]}],"
-      "\"warnings\":[\"special_tokens\",\"template_markers\",\"context_cut\"]}\n");
+      "\"warnings\":[\"special_tokens\",\"template_markers\",\"context_cut\"],\"ids_sha256\":\"3f\"}\n");
 }
 
 TEST(FormatRow, NumbersAreShortestAndReadBackExactly) {

@@ -50,6 +50,17 @@ TEST(PromptBuilder, EveryChunkIsShownWithEverythingBeforeIt) {
   EXPECT_EQ(built.trunks.size(), 1u);
 }
 
+// The digest is what `printf 97,98,99 | sha256sum` says.
+TEST(PromptBuilder, TheHashOfTheIdsIsTheTextsAlone) {
+  const ByteTokenizer tokenizer(/*bos_id=*/256);
+  const PromptBuilder builder(tokenizer, bytes_per_chunk(2), kRoomy);
+  constexpr char kDigest[] = "830bfde037ad04e792f869d42c5ae6c0260548e99302f95382dc24dd63d2f47f";
+  EXPECT_EQ(builder.build(document_of("abc"), {.ids_sha256 = true}).ids_sha256, kDigest);
+  EXPECT_EQ(builder.build(document_of("abc", "context"), {.ids_sha256 = true}).ids_sha256, kDigest);
+  EXPECT_NE(builder.build(document_of("ab"), {.ids_sha256 = true}).ids_sha256, kDigest);
+  EXPECT_EQ(builder.build(document_of("abc"), {}).ids_sha256, "");
+}
+
 TEST(PromptBuilder, CutCharacterIsShownAsReplacementOnBothSides) {
   const ByteTokenizer tokenizer;
   const PromptBuilder builder(tokenizer, bytes_per_chunk(2), kRoomy);

@@ -18,6 +18,10 @@ namespace prm_score {
 // Scores preference pairs; the accuracy goes to the log and into the metadata. Errors as run_score().
 [[nodiscard]] int run_pairs(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop);
 
+// Scores documents and compares what comes with a golden, or writes the golden. Ends with 0, 1 (moved) or 4 (could not
+// run); throws UsageError only.
+[[nodiscard]] int run_check(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop);
+
 // Writes the prompts of documents; needs of the checkpoint only tokenizer and config.json.
 [[nodiscard]] int run_prompts(const Options& options, StopSignals& stop);
 

@@ -15,7 +15,8 @@ enum : unsigned {
   kForInfo = 4,
   kForPairs = 8,
   kForReport = 16,
-  kForShow = 32
+  kForShow = 32,
+  kForCheck = 64
 };  // bits of OptionSpec::commands
 
 struct OptionSpec {

@@ -18,7 +18,7 @@
 
 namespace prm_score {
 
-enum class Command { kScore, kPrompts, kPairs, kShow, kReport, kInfo };
+enum class Command { kScore, kPrompts, kPairs, kCheck, kShow, kReport, kInfo };
 enum class Color { kAuto, kAlways, kNever };
 enum class Progress { kAuto, kPlain, kNone };
 
@@ -61,6 +61,13 @@ struct Options {
   bool errors_ok = false;
   Progress progress = Progress::kAuto;
   std::string log_level = "info";
+
+  // Of check.
+  std::string golden;                // file
+  std::string junit;                 // file; empty = none
+  bool update = false;               // write the golden
+  bool exact = false;                // no tolerance
+  std::optional<double> atol, rtol;  // not given: what suits the dtype
 };
 
 // Wrong usage: the flag or variable, what was expected and what was found, in one line. Ends the program with 2.

@@ -36,6 +36,7 @@ struct StreamOptions {
   int64_t max_rows = 0;  // of a step; what is read ahead and what waits for its turn is bounded by a few times as much
   LastChunk last_chunk = LastChunk::kScore;
   bool spans = false;
+  bool ids_sha256 = false;
   const std::atomic<bool>* stop = nullptr;  // ends the run between two steps once set; nullptr: nothing does
   StageTimes* times = nullptr;              // what the stages take is added, also if it ends with an error
 };

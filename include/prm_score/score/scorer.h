@@ -27,6 +27,7 @@ struct ScorerOptions {
   SpecialTokens special_tokens = SpecialTokens::kParse;
   PromptOptions prompt;
   bool spans = false;
+  bool ids_sha256 = false;
   std::optional<int64_t> weight_memory = std::nullopt;  // bytes for converted weights; what is there if not given
   bool prefix_sharing = true;                           // false: the oracle path, each prompt on its own
   std::optional<bool> self_check = std::nullopt;        // before the first document; not given: on CUDA only

@@ -61,6 +61,7 @@ struct DocumentReward {
   std::vector<std::optional<float>> log_odds;  // [num_chunks], nats; nullopt = skipped or dropped chunk
   std::vector<ChunkSpan> spans;                // [num_chunks] if asked for, else empty
   DocumentWarnings warnings;
+  std::string ids_sha256;  // of the text's ids, see ids_sha256() in prompt.h; empty unless asked for
   std::string error;
 };
 

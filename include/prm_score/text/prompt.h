@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,9 @@ struct PromptOptions {
 // fingerprints.
 [[nodiscard]] std::string template_sha256();
 
+// SHA-256 in hex of `ids` in decimal, separated by commas: of "32,1044,7", say.
+[[nodiscard]] std::string ids_sha256(std::span<const TokenId> ids);
+
 // The context side of the prompts that share one start of the context.
 struct PromptTrunk {
   std::vector<TokenId> ids;  // BOS if any + the longest context's ids, under the join mode
@@ -74,7 +78,8 @@ struct DocumentPrompts {
   std::vector<Prompt> prompts;      // of the chunks to be scored, in order
   std::vector<ChunkSpan> spans;     // [num chunks] if asked for, else empty
   DocumentWarnings warnings;
-  std::string error;  // why the document cannot be scored; empty if it can. `prompts` is then of no use
+  std::string ids_sha256;  // of the text's ids if asked for, else empty
+  std::string error;       // why the document cannot be scored; empty if it can. `prompts` is then of no use
 
   [[nodiscard]] std::vector<TokenId> input_ids(const Prompt& prompt) const;
   [[nodiscard]] std::string text(const Prompt& prompt) const;
@@ -92,6 +97,7 @@ class PromptBuilder {
   struct Extras {
     bool spans = false;
     bool prompt_texts = false;
+    bool ids_sha256 = false;
     const std::atomic<bool>* stop = nullptr;  // once set, what is not done yet is given up: an `error` that nobody sees
   };
   // Throws nothing for a document: what the tokenizer throws for its texts becomes its `error`. Time is linear in the
