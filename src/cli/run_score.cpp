@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/scorer_options.h"
 #include "prm_score/io/metadata.h"
 #include "prm_score/io/output_file.h"
 #include "prm_score/io/resume.h"

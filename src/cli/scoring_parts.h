@@ -12,8 +12,6 @@
 
 namespace prm_score {
 
-[[nodiscard]] ScorerOptions scorer_options(const Options& options);
-
 // What is known once the checkpoint is open; also told to the user.
 void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer);
 
