@@ -3,6 +3,7 @@
 #   bin/prm-score                  finds the judge by ../share, and libtorch by its absolute folder of build time (or in
 #                                  ../lib, for packages that bring libtorch along)
 #   share/prm_score/tiny-judge/    the judge that is used without --model
+#   share/man/, bash-completion/, zsh/, fish/    manual page and completion
 #   include/prm_score/, lib/*.a    the library
 #   lib/cmake/prm_score/           find_package(prm_score) -> prm_score::text and prm_score::model
 include(CMakePackageConfigHelpers)
@@ -25,6 +26,9 @@ endif()
 
 install(DIRECTORY include/prm_score DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY data/tiny-judge DESTINATION "${CMAKE_INSTALL_DATADIR}/prm_score")
+if(TARGET prm_score_share)
+  install(DIRECTORY "${PRM_SCORE_SHARE_DIR}/" DESTINATION "${CMAKE_INSTALL_DATADIR}")
+endif()
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 configure_package_config_file(cmake/prm_scoreConfig.cmake.in prm_scoreConfig.cmake INSTALL_DESTINATION "${package_dir}")
