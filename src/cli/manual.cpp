@@ -76,7 +76,8 @@ std::string owners_of(const OptionSpec& option) {
 }
 
 void append_options(std::string& page) {
-  page += ".SH OPTIONS\n";
+  page += ".SH OPTIONS\n.TP\n" + bold("--help") + "\nPrint the options of the command and exit.\n";
+  page += ".TP\n" + bold("--version") + "\nPrint the versions of prm\\-score and libtorch and exit.\n";
   std::string_view group;
   for (const auto& option : option_table()) {
     if (group != option.group) page += ".SS " + roff(group = option.group) + "\n";

@@ -183,6 +183,7 @@ NB_MODULE(_native, module) {
   namespace nb = nanobind;
   using namespace prm_score;
 
+  nb::set_leak_warnings(false);  // a Scorer that is still in use when the interpreter ends is nobody's mistake
   nb::exception<Error>(module, "Error", PyExc_RuntimeError);
   nb::enum_<JsonKind>(module, "JsonKind")
       .value("NULL", JsonKind::kNull)
