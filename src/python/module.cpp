@@ -1,7 +1,6 @@
 // module.cpp - prm_score._native: options, documents and results between Python and prm_score::Scorer. What users see
 // of it is in prm_score/scorer.py.
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -115,20 +114,32 @@ nb::tuple result_of(const DocumentReward& reward) {
                         reward.error.empty() ? std::nullopt : std::optional(reward.error));
 }
 
-// The Scorer of Python: any number of threads may use it, one at a time gets it.
+// Opens a checkpoint. That sets torch's number of threads in this process, which afterwards is what it was.
+std::unique_ptr<Scorer> open_checkpoint(const ScorerOptions& options) {
+  static std::timed_mutex one_at_a_time;
+  std::unique_ptr<Scorer> scorer;
+  run_beside_python(one_at_a_time, [&](const StopFlag&) {
+    struct Restored {
+      int num_threads = at::get_num_threads();
+      ~Restored() { at::set_num_threads(num_threads); }
+    } const restored;
+    scorer = std::make_unique<Scorer>(options);
+  });
+  if (!scorer) throw Error("the interpreter is ending");
+  return scorer;
+}
+
+// The Scorer of Python: any number of threads may use it, in turns.
 class SharedScorer {
  public:
-  explicit SharedScorer(const OptionTexts& texts) {
-    const ScorerOptions options = scorer_options(read_options(texts));
-    run_beside_python([&](const StopFlag&) { scorer_ = std::make_unique<Scorer>(options); });
-  }
+  explicit SharedScorer(const OptionTexts& texts) : scorer_(open_checkpoint(scorer_options(read_options(texts)))) {}
 
   // One result per document, in their order.
   nb::list score(const nb::list& documents) {
     DocumentList source(read_documents(documents));
     std::vector<DocumentReward> rewards;
     rewards.reserve(documents.size());
-    run_beside_python([&](const StopFlag& stop) { run(source, rewards, stop); });
+    run_beside_python(turn_, [&](const StopFlag& stop) { run(source, rewards, stop); });
     if (rewards.size() < documents.size()) throw Error("the interpreter is ending");
     nb::list results;
     for (const DocumentReward& reward : rewards) results.append(result_of(reward));
@@ -151,12 +162,7 @@ class SharedScorer {
 
  private:
   void run(DocumentList& source, std::vector<DocumentReward>& rewards, const StopFlag& stop) {
-    constexpr auto kLookAgain = std::chrono::milliseconds(50);
-    std::unique_lock lock(mutex_, std::defer_lock);
-    while (!lock.try_lock_for(kLookAgain)) {
-      if (stop) return;
-    }
-    at::set_num_threads(scorer_->info().threads);  // is the thread's own number, too
+    set_own_num_threads(scorer_->info().threads);
     const auto take = [&](const RowOrigin&, const DocumentReward& reward) {
       rewards.push_back(reward);
       return true;
@@ -164,7 +170,7 @@ class SharedScorer {
     scorer_->score(source, take, stop);
   }
 
-  std::timed_mutex mutex_;
+  std::timed_mutex turn_;
   std::unique_ptr<Scorer> scorer_;
 };
 

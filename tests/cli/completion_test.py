@@ -36,8 +36,10 @@ def commands():
 
 def words_of_options():
     """Flag to words, for options that take one of several."""
-    return {flag: words.split("|") for flag, words in re.findall(r"^  (--[a-z-]+) ([a-z0-9|]+\|[a-z0-9|]+)(?= |$)",
-                                                                 help_of(), re.MULTILINE)}
+    return {
+        flag: words.split("|")
+        for flag, words in re.findall(r"^  (--[a-z-]+) ([a-z0-9|]+\|[a-z0-9|]+)(?= |$)", help_of(), re.MULTILINE)
+    }
 
 
 class Terminal:
@@ -62,7 +64,7 @@ class Terminal:
             if not select.select([self.fd], [], [], deadline - time.monotonic())[0]:
                 raise AssertionError(f"expected {pattern}, found on the screen: {self.screen}")
             self.screen += os.read(self.fd, 65536).decode(errors="replace")
-        self.screen = self.screen[found.end():]
+        self.screen = self.screen[found.end() :]
         return found
 
     def words_of(self, keys):
@@ -85,12 +87,17 @@ class ShellTest(program.ProgramTest):
         return terminal
 
     def check_typing(self, terminal):
-        for keys, expected in ((" --join te\t", ["--join", "text"]), (" --join=to\t", ["--join=tokens"]),
-                               (" inf\t--veri\t", ["info", "--verify"]), (" my\t", ["my documents.jsonl"]),
-                               (" pairs my\t", ["pairs", "my documents.jsonl"]),
-                               (" --metadata my\t", ["--metadata", "my documents.jsonl"]),
-                               (" --model mo\t", ["--model", "models"]), (" info my\t", ["info", "my"]),
-                               (" --threads my\t", ["--threads", "my"])):
+        for keys, expected in (
+            (" --join te\t", ["--join", "text"]),
+            (" --join=to\t", ["--join=tokens"]),
+            (" inf\t--veri\t", ["info", "--verify"]),
+            (" my\t", ["my documents.jsonl"]),
+            (" pairs my\t", ["pairs", "my documents.jsonl"]),
+            (" --metadata my\t", ["--metadata", "my documents.jsonl"]),
+            (" --model mo\t", ["--model", "models"]),
+            (" info my\t", ["info", "my"]),
+            (" --threads my\t", ["--threads", "my"]),
+        ):
             with self.subTest(keys):
                 words = [word.rstrip("/") for word in terminal.words_of("prm-score" + keys)]  # zsh takes it away again
                 self.assertEqual(words, expected)
@@ -101,10 +108,17 @@ class BashTest(ShellTest):
 
     def replies(self, *words):
         """What the function of the script offers for the last word."""
-        code = ('source "$1"; shift; compopt() { printf "%s\\n" "$*"; }; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
-                '_prm_score; printf "%s\\n" "${COMPREPLY[@]}"')
-        done = subprocess.run(["bash", "-c", code, "bash", SHARE / self.script, "prm-score", *words],
-                              capture_output=True, text=True, check=True, cwd=self.folder)
+        code = (
+            'source "$1"; shift; compopt() { printf "%s\\n" "$*"; }; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+            '_prm_score; printf "%s\\n" "${COMPREPLY[@]}"'
+        )
+        done = subprocess.run(
+            ["bash", "-c", code, "bash", SHARE / self.script, "prm-score", *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=self.folder,
+        )
         self.assertEqual(done.stderr, "")
         return sorted(done.stdout.split())
 
@@ -112,8 +126,9 @@ class BashTest(ShellTest):
         for command in ([], *([name] for name in commands())):
             with self.subTest(command):
                 self.assertEqual(self.replies(*command, "--"), flags_of(*command))
-                self.assertEqual(self.replies("--threads", "3", "--join=", "--spans", *command, "--"),
-                                 flags_of(*command))
+                self.assertEqual(
+                    self.replies("--threads", "3", "--join=", "--spans", *command, "--"), flags_of(*command)
+                )
 
     def test_words_of_every_option_that_has_some(self):
         words = words_of_options()
@@ -137,23 +152,42 @@ class BashTest(ShellTest):
         self.assertEqual(self.replies("--text-field", "info", "--"), flags_of())  # a value, no command
 
     def test_typing(self):
-        self.check_typing(self.terminal(["bash", "--norc", "--noprofile", "-i"],
-                                        f"bind 'set enable-bracketed-paste off'; source '{SHARE / self.script}'"))
+        self.check_typing(
+            self.terminal(
+                ["bash", "--norc", "--noprofile", "-i"],
+                f"bind 'set enable-bracketed-paste off'; source '{SHARE / self.script}'",
+            )
+        )
 
 
 class ZshTest(ShellTest):
     def test_typing(self):
         folder = SHARE / "zsh/site-functions"
-        self.check_typing(self.terminal(["zsh", "-f", "-i"], f"unsetopt zle_bracketed_paste; fpath=('{folder}' $fpath);"
-                                        " autoload -U compinit; compinit -u -D"))
+        self.check_typing(
+            self.terminal(
+                ["zsh", "-f", "-i"],
+                f"unsetopt zle_bracketed_paste; fpath=('{folder}' $fpath); autoload -U compinit; compinit -u -D",
+            )
+        )
 
 
 class FishTest(ShellTest):
     def offers(self, line):
-        done = subprocess.run(["fish", "--no-config", "-c", 'source $argv[1]; complete -C $argv[2]',
-                               SHARE / "fish/vendor_completions.d/prm-score.fish", line],
-                              capture_output=True, text=True, check=True, cwd=self.folder,
-                              env={**os.environ, "HOME": str(self.folder)})
+        done = subprocess.run(
+            [
+                "fish",
+                "--no-config",
+                "-c",
+                "source $argv[1]; complete -C $argv[2]",
+                SHARE / "fish/vendor_completions.d/prm-score.fish",
+                line,
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=self.folder,
+            env={**os.environ, "HOME": str(self.folder)},
+        )
         self.assertEqual(done.stderr, "")
         return sorted(offer.split("\t")[0] for offer in done.stdout.splitlines())
 
@@ -182,13 +216,18 @@ class ManualTest(unittest.TestCase):
     page = "man/man1/prm-score.1"
 
     def test_formats_without_a_warning(self):
-        done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-P-c", SHARE / self.page], capture_output=True,
-                              text=True, check=True)
+        done = subprocess.run(
+            ["groff", "-man", "-ww", "-Tutf8", "-P-c", SHARE / self.page], capture_output=True, text=True, check=True
+        )
         self.assertEqual(done.stderr, "")
 
     def test_says_what_the_help_says(self):
-        done = subprocess.run(["groff", "-man", "-Tascii", "-P-cbou", "-rLL=1000n", "-rHY=0", SHARE / self.page],
-                              capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["groff", "-man", "-Tascii", "-P-cbou", "-rLL=1000n", "-rHY=0", SHARE / self.page],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         manual = " ".join(done.stdout.split())
         num_texts = 0
         for command in ([], *([name] for name in commands())):

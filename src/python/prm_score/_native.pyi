@@ -2,9 +2,7 @@ import enum
 from typing import Any
 
 Range = tuple[int, int]
-Reward = tuple[
-    float | None, int, int, list[float | None], list[tuple[Range, Range, Range]], list[str], str | None
-]
+Reward = tuple[float | None, int, int, list[float | None], list[tuple[Range, Range, Range]], list[str], str | None]
 
 class Error(RuntimeError): ...
 
