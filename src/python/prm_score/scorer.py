@@ -5,7 +5,7 @@ import importlib.metadata
 import operator
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ def _path(name: str, value: str | os.PathLike[str]) -> str:
     return _string(name, os.fspath(value))
 
 
-_TEXT_OF = {
+_TEXT_OF: dict[str, Callable[[str, Any], str]] = {
     "model": _path,
     "threads": _integer,
     "chunk_size": _integer,
