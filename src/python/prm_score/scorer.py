@@ -123,14 +123,16 @@ def _json_kind(value: object) -> JsonKind | None:
 
 
 class Scorer:
-    """An open checkpoint. Any number of threads may use one Scorer; one of them scores at a time.
+    """An open checkpoint. Any number of threads may use one Scorer; one of them scores at a time. Scorers of their own
+    score beside each other.
 
     Options are those of the command line, with the same names, values and defaults; environment variables and files of
     the program are not looked at. A model is a checkpoint folder or a name in the local hub cache. Raises ValueError
     or TypeError for a wrong option, Error for a checkpoint that cannot be used.
 
-    While it opens or scores, torch's number of threads in this process is `threads` (None: all processors), and
-    afterwards what it was. On a GPU torch is set to full float32 precision, once and for all.
+    Scoring takes `threads` processors (None: all). Torch's own number of threads in this process stays what it is, but
+    for the moments of opening a checkpoint. Using a GPU sets torch to full float32 precision in this process. Where
+    other work keeps the processors busy, start Python with GOMP_SPINCOUNT=1000, as the program does for itself.
     """
 
     def __init__(
