@@ -185,7 +185,7 @@ std::string why_no_text(const std::string& field, std::optional<JsonKind> kind) 
 }  // namespace
 }  // namespace prm_score
 
-NB_MODULE(_native, module) {
+NB_MODULE(_native, module) {  // NOLINT(performance-unnecessary-value-param): as the macro has it
   namespace nb = nanobind;
   using namespace prm_score;
 
