@@ -5,6 +5,7 @@
 #   share/prm_score/tiny-judge/    the judge that is used without --model
 #   share/prm_score/metadata.schema.json    what --metadata writes
 #   share/prm_score/check/         fixtures for `prm-score check`, and their golden for that judge
+#   share/man/, bash-completion/, zsh/, fish/    manual page and completion
 #   include/prm_score/, lib/*.a    the library
 #   lib/cmake/prm_score/           find_package(prm_score) -> prm_score::text and prm_score::model
 include(CMakePackageConfigHelpers)
@@ -28,6 +29,9 @@ endif()
 install(DIRECTORY include/prm_score DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY data/tiny-judge data/check DESTINATION "${CMAKE_INSTALL_DATADIR}/prm_score")
 install(FILES data/metadata.schema.json DESTINATION "${CMAKE_INSTALL_DATADIR}/prm_score")
+if(TARGET prm_score_share)
+  install(DIRECTORY "${PRM_SCORE_SHARE_DIR}/" DESTINATION "${CMAKE_INSTALL_DATADIR}")
+endif()
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 configure_package_config_file(cmake/prm_scoreConfig.cmake.in prm_scoreConfig.cmake INSTALL_DESTINATION "${package_dir}")

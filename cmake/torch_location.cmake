@@ -7,19 +7,36 @@
 #   PRM_SCORE_TORCH_DIR            an error if it is given and will not do
 #   the active Python's torch      python3 on the PATH
 #   PRM_SCORE_FALLBACK_TORCH_DIR   where scripts/setup_lib.sh unpacks the wheel
+#
+# A wheel (scikit-build-core's SKBUILD) is built for the torch beside which it will be installed: only PRM_SCORE_TORCH_DIR
+# and the torch of the Python that builds it count.
 set(PRM_SCORE_TORCH_MINIMUM 2.11)
 
+# The folder of `python`'s torch, empty if it has none; `ARGN`: options of python.
+function(prm_score_ask_python_for_torch python result)
+  # Finds the folder without importing torch, which takes seconds.
+  string(CONCAT locate "import importlib.util as util, os\n"
+    "spec = util.find_spec('torch')\n"
+    "print(os.path.dirname(os.path.realpath(spec.origin)) if spec and spec.origin else '')")
+  execute_process(COMMAND "${python}" ${ARGN} -c "${locate}"
+    OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
 function(prm_score_python_torch_dir result)
-  find_program(PRM_SCORE_ACTIVE_PYTHON NAMES python3 python)
-  mark_as_advanced(PRM_SCORE_ACTIVE_PYTHON)
   set(found "")
-  if(PRM_SCORE_ACTIVE_PYTHON)
-    # Finds the folder without importing torch, which takes seconds.
-    string(CONCAT locate "import importlib.util as util, os\n"
-      "spec = util.find_spec('torch')\n"
-      "print(os.path.dirname(spec.origin) if spec and spec.origin else '')")
-    execute_process(COMMAND "${PRM_SCORE_ACTIVE_PYTHON}" -c "${locate}"
-      OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  if(SKBUILD)
+    prm_score_ask_python_for_torch("${Python_EXECUTABLE}" found)
+    if(NOT found)
+      # pip isolates a build by variables that hide the environment's packages from its Python; -E does not look at them.
+      prm_score_ask_python_for_torch("${Python_EXECUTABLE}" found -E)
+    endif()
+  else()
+    find_program(PRM_SCORE_ACTIVE_PYTHON NAMES python3 python)
+    mark_as_advanced(PRM_SCORE_ACTIVE_PYTHON)
+    if(PRM_SCORE_ACTIVE_PYTHON)
+      prm_score_ask_python_for_torch("${PRM_SCORE_ACTIVE_PYTHON}" found)
+    endif()
   endif()
   set(${result} "${found}" PARENT_SCOPE)
 endfunction()

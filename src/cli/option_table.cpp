@@ -529,6 +529,14 @@ constexpr OptionSpec kTable[] = {
 
 std::span<const OptionSpec> option_table() { return kTable; }
 
+void resolve_stride(ChunkOptions& chunking) {
+  if (chunking.stride == kStrideNotGiven) chunking.stride = chunking.chunk_size;
+  if (chunking.stride > chunking.chunk_size) {
+    throw UsageError("--stride: expected at most the chunk size, " + std::to_string(chunking.chunk_size) + ", got " +
+                     std::to_string(chunking.stride));
+  }
+}
+
 std::string environment_name(std::string_view option_name) {
   std::string name = "PRM_SCORE_";
   for (const unsigned char c : option_name) name += c == '-' ? '_' : static_cast<char>(std::toupper(c));

@@ -2,49 +2,20 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include <CLI/CLI.hpp>
 
+#include "prm_score/cli/command_table.h"
 #include "prm_score/cli/option_table.h"
 #include "prm_score/io/json_line.h"
 
 namespace prm_score {
 namespace {
 
-constexpr char kFiles[] = "FILES";
-
-struct CommandSpec {
-  Command command;
-  unsigned bit;
-  const char* name;  // empty for scoring, which has no word of its own
-  const char* help;
-};
-
-constexpr CommandSpec kCommands[] = {
-    {Command::kScore, kForScore, "",
-     "Scores documents with a chunk-judging preference model: JSON lines in, one row per line out."},
-    {Command::kPrompts, kForPrompts, "prompts", "Writes the prompt of each chunk instead of scoring it."},
-    {Command::kPairs, kForPairs, "pairs",
-     "Scores preference pairs (chosen, rejected) and says how often the chosen text gets the larger reward."},
-    {Command::kCheck, kForCheck, "check",
-     "Scores documents and compares what comes with a golden: 0 the same, 1 moved, 4 could not run."},
-    {Command::kShow, kForShow, "show",
-     "Shows documents in the terminal, every chunk behind its log-odds and shaded by it."},
-    {Command::kReport, kForReport, "report",
-     "Makes one HTML file of rows that were scored: rewards, lengths, positions, the best and the worst documents."},
-    {Command::kInfo, kForInfo, "info", "Says what a checkpoint is and what memory it needs."}};
-
-constexpr char kFooter[] =
-    "Every option --some-name may also come from the environment variable PRM_SCORE_SOME_NAME; the command line wins.\n"
-    "A file named like a subcommand is written ./info.\n\n"
-    "Exit codes: 0 every row scored; 1 stopped by an error; 2 wrong usage; 3 finished, some rows are bad;\n"
-    "129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM; 141 the reader of the output went away.\n"
-    "Of check: 0 same; 1 moved; 2 wrong usage; 4 could not run.";
-
-const CommandSpec& spec_of(Command command) { return kCommands[static_cast<size_t>(command)]; }
-
-void add_files(CLI::App& app, std::vector<std::string>& files) {
-  app.add_option(kFiles, files, "JSON lines to read, in this order; none or - = standard input")->type_name("");
+void add_files(CLI::App& app, const CommandSpec& spec, std::vector<std::string>& files) {
+  if (*spec.files_help == '\0') return;
+  app.add_option("FILES", files, spec.files_help)->type_name("");
 }
 
 void add_options(CLI::App& app, unsigned command_bit) {
@@ -70,10 +41,10 @@ class CommandLine {
     app_.get_formatter()->column_width(40);
     app_.set_version_flag("--version", version, "Print the versions of prm-score and libtorch and exit");
     app_.require_subcommand(0, 1);
-    app_.footer(kFooter);
-    for (const auto& spec : kCommands) {
+    app_.footer(std::string(environment_note()) + "\n\n" + std::string(exit_codes_note()));
+    for (const auto& spec : command_table()) {
       CLI::App& app = spec.command == Command::kScore ? app_ : *app_.add_subcommand(spec.name, spec.help);
-      if (spec.command != Command::kInfo) add_files(app, files_[static_cast<size_t>(spec.command)]);
+      add_files(app, spec, files_[spec.command]);
       add_options(app, spec.bit);
     }
   }
@@ -96,13 +67,13 @@ class CommandLine {
   }
 
   [[nodiscard]] Command command() const {
-    for (const auto& spec : kCommands) {
+    for (const auto& spec : command_table()) {
       if (spec.command != Command::kScore && app_.got_subcommand(spec.name)) return spec.command;
     }
     return Command::kScore;
   }
 
-  [[nodiscard]] const std::vector<std::string>& files() const { return files_[static_cast<size_t>(command())]; }
+  [[nodiscard]] const std::vector<std::string>& files() const { return files_.at(command()); }
 
   // The last value given for an option; nullopt if none was.
   [[nodiscard]] std::optional<std::string> value(const OptionSpec& spec) const {
@@ -123,7 +94,7 @@ class CommandLine {
   void check_place_of_words() const {
     const auto& command_spec = spec_of(command());
     if (command_spec.command == Command::kScore) return;
-    if (const auto& before = files_[static_cast<size_t>(Command::kScore)]; !before.empty()) {
+    if (const auto& before = files_.at(Command::kScore); !before.empty()) {
       throw UsageError(to_json_string(before.front()) + ": expected files behind the subcommand " + command_spec.name +
                        ", got one before it (a file of that name is ./" + command_spec.name + ")");
     }
@@ -154,7 +125,7 @@ class CommandLine {
   }
 
   CLI::App app_;
-  std::vector<std::string> files_[std::size(kCommands)];  // by command, of the words at its place
+  std::map<Command, std::vector<std::string>> files_;  // the words at each command's place
 };
 
 void set_option(Options& options, const OptionSpec& spec, const CommandLine& command_line) {
@@ -166,16 +137,6 @@ void set_option(Options& options, const OptionSpec& spec, const CommandLine& com
   const char* value = std::getenv(variable.c_str());
   if (value == nullptr || *value == '\0') return;
   if (!spec.set(options, value)) throw wrong_value(variable, spec, to_json_string(value));
-}
-
-constexpr int64_t kNotGiven = 0;
-
-void resolve_stride(ChunkOptions& chunking) {
-  if (chunking.stride == kNotGiven) chunking.stride = chunking.chunk_size;
-  if (chunking.stride > chunking.chunk_size) {
-    throw UsageError("--stride: expected at most the chunk size, " + std::to_string(chunking.chunk_size) + ", got " +
-                     std::to_string(chunking.stride));
-  }
 }
 
 void check_output(const Options& options) {
@@ -213,7 +174,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   Options& options = parsed.options;
   options.command = command_line.command();
   options.files = command_line.files();
-  options.prompt.chunking.stride = kNotGiven;
+  options.prompt.chunking.stride = kStrideNotGiven;
   for (const auto& spec : option_table()) {
     if ((spec.commands & spec_of(options.command).bit) != 0) set_option(options, spec, command_line);
   }

@@ -17,6 +17,7 @@
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/junit_file.h"
 #include "prm_score/cli/messages.h"
+#include "prm_score/cli/scorer_options.h"
 #include "prm_score/error.h"
 #include "prm_score/io/golden_file.h"
 #include "prm_score/io/likely_causes.h"

@@ -10,6 +10,7 @@
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/messages.h"
 #include "prm_score/cli/progress_display.h"
+#include "prm_score/cli/scorer_options.h"
 #include "prm_score/io/pair_reader.h"
 #include "prm_score/io/pair_summary.h"
 #include "prm_score/io/row.h"

@@ -10,6 +10,7 @@
 
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/progress_display.h"
+#include "prm_score/cli/scorer_options.h"
 #include "prm_score/io/metadata.h"
 #include "prm_score/io/output_file.h"
 #include "prm_score/io/resume.h"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/scorer_options.h"
 #include "prm_score/cli/terminal_view.h"
 #include "prm_score/score/scorer.h"
 

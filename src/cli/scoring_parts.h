@@ -14,8 +14,6 @@
 
 namespace prm_score {
 
-[[nodiscard]] ScorerOptions scorer_options(const Options& options);
-
 // The lines of a reader for the scorer.
 class ReaderSource final : public LineSource {
  public:

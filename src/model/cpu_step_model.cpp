@@ -333,6 +333,7 @@ std::shared_ptr<TrunkCache> CpuStepModel::make_trunk(int64_t num_rows) const {
 void CpuStepModel::reserve(const Step& step) {
   const ModelConfig& config = model_->config;
   const at::TensorOptions options(model_->options.dtype);
+  at::internal::lazy_init_num_threads();  // or the first parallel loop of a thread may change their number
   while (std::ssize(scratch_) < at::get_num_threads()) {
     scratch_.push_back({.normed = at::zeros({kBlockRows, config.hidden_size}, options),
                         .gated = at::zeros({kBlockRows, config.intermediate_size}, options),

@@ -152,6 +152,7 @@ std::vector<const char*> command_with(const std::string& option_name) {
   const auto spec = std::ranges::find(option_table(), option_name, [](const OptionSpec& s) { return s.name; });
   if ((spec->commands & kForScore) != 0) return {};
   for (const auto& [bit, word] : kSubcommands) {
+    if ((spec->commands & bit) != 0 && bit == kForCheck) return {word, "--golden=g"};
     if ((spec->commands & bit) != 0) return {word};
   }
   return {"no command"};

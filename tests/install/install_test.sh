@@ -31,6 +31,12 @@ if "$prefix/bin/prm-score" </dev/null 2>"$work_dir/message.txt"; then
 fi
 mv "$prefix/gone" "$prefix/share"
 
+# Manual and completion.
+for file in man/man1/prm-score.1 bash-completion/completions/prm-score zsh/site-functions/_prm-score \
+  fish/vendor_completions.d/prm-score.fish; do
+  grep -q 'chunk-size\|chunk\\-size' "$prefix/share/$file" || fail "expected the options in share/$file, found none"
+done
+
 # The library: somebody else's project gets the same number.
 cmake -S "$consumer_dir" -B consumer -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >consumer.log ||
   fail "the consumer does not configure: $(cat consumer.log)"

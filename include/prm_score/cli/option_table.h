@@ -1,6 +1,7 @@
 // option_table.h - every option of the program: its help, its values, and where it goes in Options.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,11 @@ struct OptionSpec {
 
 // In the order of --help.
 [[nodiscard]] std::span<const OptionSpec> option_table();
+
+// To be in the stride before values are put into Options; resolve_stride() then makes the chunk size of it. Throws
+// UsageError for a stride above the chunk size.
+inline constexpr int64_t kStrideNotGiven = 0;
+void resolve_stride(ChunkOptions& chunking);
 
 // PRM_SCORE_CHUNK_SIZE for chunk-size.
 [[nodiscard]] std::string environment_name(std::string_view option_name);

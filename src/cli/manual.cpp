@@ -1,0 +1,108 @@
+#include "prm_score/cli/manual.h"
+
+#include <cctype>
+#include <string_view>
+#include <vector>
+
+#include "prm_score/cli/command_table.h"
+#include "prm_score/cli/option_table.h"
+
+namespace prm_score {
+namespace {
+
+// `text` as roff shows it: dashes that can be copied, no escapes, no requests at the start of a line.
+std::string roff(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if ((c == '.' || c == '\'') && (escaped.empty() || escaped.back() == '\n')) escaped += "\\&";
+    if (c == '\\') {
+      escaped += "\\e";
+    } else if (c == '-') {
+      escaped += "\\-";
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string bold(std::string_view text) { return "\\fB" + roff(text) + "\\fR"; }
+std::string italic(std::string_view text) { return "\\fI" + roff(text) + "\\fR"; }
+
+// "Scores documents." -> "scores documents"
+std::string without_full_stop(std::string text) {
+  text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+std::string program_with(const CommandSpec& command) {
+  return std::string("prm-score") + (*command.name == '\0' ? "" : " ") + command.name;
+}
+
+void append_synopsis(std::string& page) {
+  page += ".SH SYNOPSIS\n";
+  bool is_first = true;
+  for (const auto& command : command_table()) {
+    if (!is_first) page += ".br\n";
+    is_first = false;
+    page += bold(program_with(command)) + " [" + italic("OPTIONS") + "]";
+    page += *command.files_help == '\0' ? "\n" : " [" + italic("FILES") + "...]\n";
+  }
+}
+
+void append_commands(std::string& page) {
+  page += ".SH COMMANDS\n";
+  for (const auto& command : command_table()) {
+    page += ".TP\n" + bold(program_with(command)) + "\n" + roff(command.help);
+    if (*command.files_help != '\0') page += " " + italic("FILES") + ": " + roff(command.files_help) + ".";
+    page += "\n";
+  }
+}
+
+// "Of prm-score and prm-score pairs only."; empty for an option of all commands.
+std::string owners_of(const OptionSpec& option) {
+  std::vector<std::string> owners;
+  for (const auto& command : command_table()) {
+    if ((command.bit & option.commands) != 0) owners.push_back(program_with(command));
+  }
+  if (owners.size() == command_table().size()) return "";
+  std::string text = " Of ";
+  for (size_t i = 0; i < owners.size(); ++i) {
+    if (i > 0) text += i + 1 < owners.size() ? ", " : " and ";
+    text += bold(owners[i]);
+  }
+  return text + " only.";
+}
+
+void append_options(std::string& page) {
+  page += ".SH OPTIONS\n.TP\n" + bold("--help") + "\nPrint the options of the command and exit.\n";
+  page += ".TP\n" + bold("--version") + "\nPrint the versions of prm\\-score and libtorch and exit.\n";
+  std::string_view group;
+  for (const auto& option : option_table()) {
+    if (group != option.group) page += ".SS " + roff(group = option.group) + "\n";
+    const bool is_flag = *option.value_name == '\0';
+    const std::string short_name = *option.short_name == '\0' ? "" : bold(std::string("-") + option.short_name) + ", ";
+    page += ".TP\n" + short_name + bold(std::string("--") + option.name) +
+            (is_flag ? "" : " " + italic(option.value_name)) + "\n";
+    page += roff(option.help);
+    if (!is_flag) page += roff(std::string(" (default: ") + option.default_text + ")");
+    page += "." + owners_of(option) + "\n";
+  }
+}
+
+}  // namespace
+
+std::string manual_page() {
+  const CommandSpec& scoring = spec_of(Command::kScore);
+  std::string page = ".TH PRM\\-SCORE 1 \"\" \"prm\\-score " PRM_SCORE_VERSION "\" \"User Commands\"\n";
+  page += ".SH NAME\nprm\\-score \\- " + roff(without_full_stop(scoring.help)) + "\n";
+  append_synopsis(page);
+  append_commands(page);
+  append_options(page);
+  page += ".SH ENVIRONMENT\n" + roff(environment_note()) + "\n";
+  page += ".SH EXIT STATUS\n" + roff(exit_codes_note()) + "\n";
+  return page;
+}
+
+}  // namespace prm_score
