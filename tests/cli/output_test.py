@@ -412,7 +412,7 @@ class OutputTest(program.ProgramTest):
         for name in ("/dev/stdout", str(self.out)):
             with self.subTest(name=name), self.out.open("wb") as stdout:
                 done = run(self.docs, "--metadata", name, stdout=stdout)
-                self.assert_stopped(done, "than the rows'", code=2)
+                self.assert_stopped(done, "than standard output's", code=2)
 
     def test_metadata_goes_to_the_log_that_standard_error_is(self):
         log = self.folder / "log"
