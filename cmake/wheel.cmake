@@ -2,6 +2,7 @@
 #
 #   bin/prm-score                  the program itself; finds the judge by ../share
 #   share/prm_score/tiny-judge/    the judge that is used without --model
+#   share/prm_score/check/, metadata.schema.json    fixtures for `prm-score check`; what --metadata writes
 #   share/man/, bash-completion/, zsh/, fish/    manual page and completion
 #   lib/python3.N/site-packages/prm_score/   the module
 #
@@ -18,5 +19,6 @@ set_target_properties(_native PROPERTIES INSTALL_RPATH "$ORIGIN/../torch/lib;${L
 install(TARGETS _native LIBRARY DESTINATION prm_score)
 install(FILES "${PROJECT_BINARY_DIR}/src/python/_build.py" DESTINATION prm_score)
 
-install(DIRECTORY data/tiny-judge DESTINATION "${SKBUILD_DATA_DIR}/share/prm_score")
+install(DIRECTORY data/tiny-judge data/check DESTINATION "${SKBUILD_DATA_DIR}/share/prm_score")
+install(FILES data/metadata.schema.json DESTINATION "${SKBUILD_DATA_DIR}/share/prm_score")
 install(DIRECTORY "${PRM_SCORE_SHARE_DIR}/" DESTINATION "${SKBUILD_DATA_DIR}/share")

@@ -96,9 +96,9 @@ std::string check_summary(const CheckResult& result) {
   const std::string difference = comparison.largest == 0 ? "no difference of numbers"
                                                          : "largest difference " + rounded(comparison.largest) + " (" +
                                                                printable(comparison.place_of_largest) + ")";
-  if (comparison.num_moved == 0) return "same: " + num_rows + ", " + difference;
-  return "moved: " + std::to_string(comparison.num_moved) + " of " + num_rows + ", " + difference + "; " +
-         format_tolerance(result.tolerance);
+  const std::string verdict =
+      comparison.num_moved == 0 ? "same: " : "moved: " + std::to_string(comparison.num_moved) + " of ";
+  return verdict + num_rows + ", " + difference + "; " + format_tolerance(result.tolerance);
 }
 
 std::string format_check_report(const CheckResult& result) {

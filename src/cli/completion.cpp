@@ -42,12 +42,14 @@ std::vector<std::string> command_names() {
   return names;
 }
 
-// `--name` of the options that `is_wanted` picks.
+// `--name`, and `-n` if there is one, of the options that `is_wanted` picks.
 template <typename Predicate>
 std::vector<std::string> flags_of(Predicate is_wanted) {
   std::vector<std::string> flags;
   for (const auto& option : option_table()) {
-    if (is_wanted(option)) flags.push_back(std::string("--") + option.name);
+    if (!is_wanted(option)) continue;
+    flags.push_back(std::string("--") + option.name);
+    if (*option.short_name != '\0') flags.push_back(std::string("-") + option.short_name);
   }
   return flags;
 }
@@ -116,7 +118,8 @@ std::string replaced(std::string_view text, std::string_view placeholder, const 
 }
 
 std::string bash_value_case(const OptionSpec& option) {
-  const std::string head = std::string("    --") + option.name + ") ";
+  const std::string short_name = *option.short_name == '\0' ? "" : std::string(" | -") + option.short_name;
+  const std::string head = std::string("    --") + option.name + short_name + ") ";
   switch (value_kind(option)) {
     case ValueKind::kFlag:
       return head + "mapfile -t COMPREPLY < <(compgen -P \"$front\" -W 'true false' -- \"$word\") ;;\n";
@@ -145,17 +148,17 @@ std::string zsh_escaped(std::string_view text) {
   return escaped;
 }
 
-std::string zsh_argument(const OptionSpec& option) {
-  const std::string name = std::string("--") + option.name;
+// `name`: as _arguments has it, with what stands between it and a value: "--name=", "-n+".
+std::string zsh_argument(const OptionSpec& option, const std::string& name) {
   const std::string help = "[" + zsh_escaped(option.help) + "]";
   const std::string value = ":" + zsh_escaped(option.value_name) + ":";
   const auto kind = value_kind(option);
   const std::string argument = kind == ValueKind::kFlag ? name + help
                                : kind == ValueKind::kWords
-                                   ? name + "=" + help + value + "(" + joined(value_words(option), " ") + ")"
-                               : kind == ValueKind::kFile   ? name + "=" + help + value + "_files"
-                               : kind == ValueKind::kFolder ? name + "=" + help + value + "_files -/"
-                                                            : name + "=" + help + value;
+                                   ? name + help + value + "(" + joined(value_words(option), " ") + ")"
+                               : kind == ValueKind::kFile   ? name + help + value + "_files"
+                               : kind == ValueKind::kFolder ? name + help + value + "_files -/"
+                                                            : name + help + value;
   return quoted(argument, "'\\''");
 }
 
@@ -188,7 +191,11 @@ _prm_score "$@"
 std::string zsh_case(const CommandSpec& command) {
   std::string text = std::string("    '") + command.name + "')\n      arguments=(\n";
   for (const auto& option : option_table()) {
-    if ((option.commands & command.bit) != 0) text += "        " + zsh_argument(option) + "\n";
+    if ((option.commands & command.bit) == 0) continue;
+    const bool is_flag = value_kind(option) == ValueKind::kFlag;
+    text += "        " + zsh_argument(option, std::string("--") + option.name + (is_flag ? "" : "=")) + "\n";
+    if (*option.short_name == '\0') continue;
+    text += "        " + zsh_argument(option, std::string("-") + option.short_name + (is_flag ? "" : "+")) + "\n";
   }
   text += "        '--help[Print the help and exit]'\n";
   if (command.command == Command::kScore) {
@@ -234,7 +241,8 @@ std::string fish_option(const OptionSpec& option) {
                             : kind == ValueKind::kFile   ? " -r -F"
                             : kind == ValueKind::kFolder ? " -x -a '(__fish_complete_directories)'"
                                                          : " -x";
-  return fish_line(joined(owners, " "), std::string("-l ") + option.name + value, option.help);
+  const std::string short_name = *option.short_name == '\0' ? "" : std::string("-s ") + option.short_name + " ";
+  return fish_line(joined(owners, " "), short_name + "-l " + option.name + value, option.help);
 }
 
 }  // namespace
@@ -243,7 +251,7 @@ ValueKind value_kind(const OptionSpec& spec) {
   const std::string_view name = spec.value_name;
   if (name.empty()) return ValueKind::kFlag;
   if (name.find('|') != std::string_view::npos) return ValueKind::kWords;
-  if (name == "FILE" || name == "CONFIG") return ValueKind::kFile;
+  if (name.starts_with("FILE") || name == "CONFIG") return ValueKind::kFile;
   return name.starts_with("PATH") ? ValueKind::kFolder : ValueKind::kOther;
 }
 

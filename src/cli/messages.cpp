@@ -1,6 +1,7 @@
 #include "prm_score/cli/messages.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <memory>
@@ -90,12 +91,34 @@ class PrintableMessage final : public spdlog::custom_flag_formatter {
 
 }  // namespace
 
+namespace {
+
+// The code point that `text` begins with if it turns the direction of writing, so that text shows in another order than
+// it has: U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069; otherwise 0.
+int direction_mark_at(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
+  if (byte(0) == 0xD8 && byte(1) == 0x9C) return 0x061C;
+  if (byte(0) != 0xE2 || (byte(1) != 0x80 && byte(1) != 0x81)) return 0;
+  const int code = 0x2000 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
+  const bool turns = code == 0x200E || code == 0x200F || (code >= 0x202A && code <= 0x202E);
+  return turns || (code >= 0x2066 && code <= 0x2069) ? code : 0;
+}
+
+}  // namespace
+
 std::string printable(std::string_view text) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string result;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (const int mark = direction_mark_at(text.substr(i)); mark != 0) {
+      std::array<char, 8> digits = {};
+      std::snprintf(digits.data(), digits.size(), "\\u%04x", static_cast<unsigned>(mark));
+      result += digits.data();
+      i += mark < 0x800 ? 1 : 2;
+      continue;
+    }
     const bool is_c1 = byte == 0xC2 && next >= 0x80 && next < 0xA0;  // U+0080 to U+009F
     if (byte >= 0x20 && byte != 0x7F && !is_c1) {
       result += text[i];

@@ -13,10 +13,12 @@
 #include "written_files.h"
 #include <spdlog/spdlog.h>
 
+#include "prm_score/cli/bus_errors.h"
 #include "prm_score/cli/check_report.h"
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/junit_file.h"
 #include "prm_score/cli/messages.h"
+#include "prm_score/cli/progress_display.h"
 #include "prm_score/cli/scorer_options.h"
 #include "prm_score/error.h"
 #include "prm_score/io/golden_file.h"
@@ -98,12 +100,14 @@ ScoredRows score_fixtures(const Run& run, JsonlReader& reader, Scorer& scorer) {
   ScoredRows scored;
   RunCounts& counts = run.metadata.counts;
   ReaderSource source(reader, run.stop);
+  ProgressDisplay progress(progress_style(run.options), reader.size(), {});
   const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
     const std::string row = format_row(origin, reward);
     scored.rows.push_back(parse_golden_row(row, "line " + std::to_string(origin.line)));
     scored.text += row;
     scored.input_sha256 = origin.input_sha256;
     counts = counts_with(counts, origin, reward);
+    progress.update(counts, origin.num_input_bytes);
     return true;
   };
   scorer.score(source, take, run.stop.requested(), &*run.metadata.times);
@@ -131,18 +135,19 @@ std::string update(const Run& run, const ScorerOptions& opened, const ScoredRows
   metadata.state_json = format_run_state(state_of(run, opened, now));
   metadata.elapsed_seconds = seconds_since(run.start);
   name_files_as_given(run.options, opened, *metadata.checkpoint);
+  std::filesystem::remove(metadata_file);  // never the state of other rows, whatever happens in between
   replace_file(run.options.golden, now.text);
   replace_file(metadata_file, format_metadata(metadata));
   return "updated: " + printable(run.options.golden) + ", " + std::to_string(now.rows.size()) + " rows, and " +
          printable(metadata_file) + "\n";
 }
 
-// float32's unless neither run is known to be in float32: a golden that was exact is not held to less in silence.
+// float32's unless both runs are known to be in bfloat16: a golden that was exact is not held to less in silence.
 Tolerance tolerance_of(const Options& options, const std::string& dtype, const std::optional<RunState>& golden) {
   if (options.exact) return {.atol = 0, .rtol = 0};
   const auto there = golden ? golden->fingerprint.find("dtype") : std::map<std::string, std::string>::const_iterator();
-  const bool was_float32 = golden && there != golden->fingerprint.end() && there->second == "\"float32\"";
-  const Tolerance usual = default_tolerance(was_float32 ? "float32" : dtype);
+  const bool was_bfloat16 = golden && there != golden->fingerprint.end() && there->second == "\"bfloat16\"";
+  const Tolerance usual = default_tolerance(was_bfloat16 ? dtype : "float32");
   return {.atol = options.atol.value_or(usual.atol), .rtol = options.rtol.value_or(usual.rtol)};
 }
 
@@ -175,6 +180,7 @@ int check(const Run& run) {
   const ScoredRows now = score_fixtures(run, reader, scorer);
   const RunEnd end = stop.requested() ? RunEnd::kStopped : RunEnd::kInput;
   if (const int code = finish_run(end, metadata, options, stop, start); end == RunEnd::kStopped) return code;
+  if (now.rows.empty()) throw Error("fixtures: expected at least one line that is not blank, found none");
   if (options.update) {
     report.write(update(run, opened, now));
     return kSame;
@@ -196,11 +202,14 @@ void write_junit_error(const Options& options, const std::string& message, Clock
   }
 }
 
-// Throws Error before anything else is done if the report cannot be written.
-void expect_room_for_junit(const Options& options) {
+// Takes the place of an earlier report, which a run that is cancelled must not leave behind. Throws Error before
+// anything else is done if it cannot be written.
+void begin_junit(const Options& options, Clock::time_point start) {
   if (options.junit.empty()) return;
   check_replaceable(options.junit);
   expect_xml_or_nothing("--junit", options.junit);
+  replace_file(options.junit,
+               format_junit_error(options.golden, "the check has not come to its end", seconds_since(start)));
 }
 
 }  // namespace
@@ -208,8 +217,9 @@ void expect_room_for_junit(const Options& options) {
 int run_check(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
   const auto start = Clock::now();
   refuse_wrong_files(options);
+  set_bus_error_exit_code(kCouldNotRun);
   try {
-    expect_room_for_junit(options);
+    begin_junit(options, start);
   } catch (const Error& error) {
     print_error(error.what());
     return kCouldNotRun;

@@ -1,5 +1,11 @@
+#include <chrono>
 #include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "command_parts.h"
@@ -9,6 +15,7 @@
 #include <unistd.h>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/progress_display.h"
 #include "prm_score/cli/scorer_options.h"
 #include "prm_score/cli/terminal_view.h"
 #include "prm_score/score/scorer.h"
@@ -26,55 +33,57 @@ bool wants_color(Color color) {
   return !is_refused && !is_dumb && isatty(STDOUT_FILENO) == 1;
 }
 
-class Viewer {
+// A reader's lines; their texts are kept until they are shown.
+class TextKeepingSource final : public LineSource {
  public:
-  Viewer(const Options& options, Scorer& scorer, JsonlWriter& writer)
-      : options_(options), scorer_(scorer), writer_(writer), color_(wants_color(options.color)) {}
+  TextKeepingSource(JsonlReader& reader, StopSignals& stop) : source_(reader, stop) {}
 
-  void show(const InputLine& line, RunCounts& counts) {
-    if (const auto* bad = std::get_if<LineError>(&line)) {
-      DocumentReward result;
-      result.error = bad->reason;
-      return show(bad->origin, result, {}, counts);
+  std::optional<InputLine> next() override {
+    auto line = source_.next();
+    if (line) {
+      const auto* document = std::get_if<Document>(&*line);
+      const std::lock_guard lock(mutex_);
+      texts_.push_back(document != nullptr ? document->text : "");
     }
-    const auto& document = std::get<Document>(line);
-    const DocumentReward reward = scorer_.score(document);
-    ShadedText text;
-    if (reward.error.empty()) text = shade_text(document.text, reward.spans, options_.max_text);
-    show(document.origin, reward, text, counts);
+    return line;
+  }
+  void interrupt() override { source_.interrupt(); }
+
+  // Of the first line whose text was not taken yet; empty if it has none. From another thread than next().
+  [[nodiscard]] std::string take_text() {
+    const std::lock_guard lock(mutex_);
+    std::string text = std::move(texts_.front());
+    texts_.pop_front();
+    return text;
   }
 
  private:
-  void show(const RowOrigin& origin, const DocumentReward& reward, const ShadedText& text, RunCounts& counts) {
-    std::string view = is_first_ ? (color_ ? color_legend() + "\n" : "") : "\n";
-    view += format_for_terminal(origin, reward, text, color_);
-    writer_.write(view);
-    is_first_ = false;
-    if (reward.error.empty()) {
-      ++counts.num_scored_rows;
-      counts.add(reward);
-    } else {
-      ++counts.num_bad_rows;
-    }
-  }
-
-  const Options& options_;
-  Scorer& scorer_;
-  JsonlWriter& writer_;
-  const bool color_;
-  bool is_first_ = true;
+  ReaderSource source_;
+  std::mutex mutex_;
+  std::deque<std::string> texts_;
 };
 
-// Answers every line of the input; what ended it.
-RunEnd show_lines(const Options& options, JsonlReader& reader, Viewer& viewer, const StopSignals& stop,
-                  RunCounts& counts) {
-  while (!stop.requested()) {
-    const auto line = reader.next();
-    if (!line) break;
-    viewer.show(*line, counts);
-    if (has_enough_errors(options, counts)) return RunEnd::kMaxErrors;
-  }
-  return stop.requested() ? RunEnd::kStopped : RunEnd::kInput;
+RunEnd show_lines(const Options& options, StopSignals& stop, JsonlReader& reader, Scorer& scorer, Metadata& run) {
+  JsonlWriter writer = standard_output(stop.fd());
+  TextKeepingSource source(reader, stop);
+  ProgressDisplay progress(progress_style(options), reader.size(), {});
+  const bool color = wants_color(options.color);
+  std::string before = color ? color_legend() + "\n" : "";
+  RunEnd end = RunEnd::kInput;
+  const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
+    const std::string text = source.take_text();
+    const ShadedText shaded = reward.error.empty() ? shade_text(text, reward.spans, options.max_text) : ShadedText();
+    writer.write(before + format_for_terminal(origin, reward, shaded, color));
+    before = "\n";
+    run.counts = counts_with(run.counts, origin, reward);
+    progress.update(run.counts, origin.num_input_bytes);
+    if (has_enough_errors(options, run.counts)) end = RunEnd::kMaxErrors;
+    return end == RunEnd::kInput;
+  };
+  scorer.score(source, take, stop.requested(), &run.times.emplace());
+  if (end == RunEnd::kInput && stop.requested()) return RunEnd::kStopped;
+  if (end == RunEnd::kInput) writer.finish();
+  return end;
 }
 
 }  // namespace
@@ -83,17 +92,14 @@ int run_show(const Options& options, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
   expect_no_loop(options.files);
   JsonlReader reader(reader_options(options, stop));
-  JsonlWriter writer = standard_output(stop.fd());
   ScorerOptions opened = scorer_options(options);
   opened.spans = true;
   Scorer scorer(opened);
-  Viewer viewer(options, scorer, writer);
 
   Metadata run;
   stop.finish_rows();
   try {
-    const RunEnd end = show_lines(options, reader, viewer, stop, run.counts);
-    if (end == RunEnd::kInput) writer.finish();
+    const RunEnd end = show_lines(options, stop, reader, scorer, run);
     return finish_run(end, run, options, stop, start);
   } catch (const StalledOutput&) {
     return 128 + stop.signal_number();

@@ -3,7 +3,6 @@
 #include <exception>
 #include <filesystem>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "command_parts.h"
@@ -27,7 +26,7 @@ HostMetadata host_of_run() {
           .instruction_set = cpu_instruction_set(),
           .kernel = kernel_name(),
           .os = os_name(),
-          .num_processors = static_cast<int>(std::thread::hardware_concurrency())};
+          .num_processors = num_processors_here()};
 }
 
 Metadata metadata_before_run(const Options& options, const std::vector<std::string>& command_line) {

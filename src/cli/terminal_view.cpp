@@ -41,33 +41,14 @@ std::string formatted(const char* format, double number) {
   return text.data();
 }
 
-// U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069: text that shows in another order than it has.
-bool is_direction_mark(std::string_view bytes) {
-  if (bytes.size() < 3 || bytes[0] != '\xE2') return false;
-  const auto second = static_cast<unsigned char>(bytes[1]), third = static_cast<unsigned char>(bytes[2]);
-  if (second == 0x80) return third == 0x8E || third == 0x8F || (third >= 0xAA && third <= 0xAE);
-  return second == 0x81 && third >= 0xA6 && third <= 0xA9;
-}
-
-std::string spelt_out(std::string_view direction_mark) {
-  const int code = 0x2000 | (direction_mark[1] & 0x3F) << 6 | (direction_mark[2] & 0x3F);
-  std::array<char, 8> text = {};
-  std::snprintf(text.data(), text.size(), "\\u%04x", code);
-  return text.data();
-}
-
 // One line of a text, tabs as they are.
 std::string shown(std::string_view line) {
   std::string text;
-  while (!line.empty()) {
-    size_t end = 0;
-    while (end < line.size() && line[end] != '\t' && !is_direction_mark(line.substr(end))) ++end;
-    text += printable(line.substr(0, end));
-    line.remove_prefix(end);
-    if (line.empty()) break;
-    const bool is_tab = line[0] == '\t';
-    text += is_tab ? "\t" : spelt_out(line);
-    line.remove_prefix(is_tab ? 1 : 3);
+  for (size_t begin = 0; begin <= line.size();) {
+    const size_t end = std::min(line.find('\t', begin), line.size());
+    text += printable(line.substr(begin, end - begin));
+    if (end < line.size()) text += '\t';
+    begin = end + 1;
   }
   return text;
 }

@@ -302,15 +302,16 @@ class OutputFile::Impl {
     // Locked under another name: of two processes that begin at once one alone gets to rename it.
     const std::string beside = partial() + ".new";
     file_ = open_locked(beside, O_CREAT);
+    bool has_its_name = false;
     try {
-      begin_afresh_by_way_of(beside);
-    } catch (...) {
-      unlink(beside.c_str());  // does nothing if it has its name already
+      begin_afresh_by_way_of(beside, has_its_name);
+    } catch (const Error&) {
+      if (!has_its_name) unlink(beside.c_str());
       throw;
     }
   }
 
-  void begin_afresh_by_way_of(const std::string& beside) {
+  void begin_afresh_by_way_of(const std::string& beside, bool& has_its_name) {
     if (if_there_ != IfThere::kOverwrite && (is_there(path_) || is_there(partial()))) {
       throw Error(path_ + ": another process has just begun it");
     }
@@ -322,7 +323,10 @@ class OutputFile::Impl {
       for (const std::string& file : {path_, partial()}) remove_file(file);
     }
     rename_file(state_file() + ".new", state_file());
-    rename_file(beside, partial());
+    if (rename(beside.c_str(), partial().c_str()) != 0)
+      throw file_error(partial(), "cannot be made by renaming", errno);
+    has_its_name = true;
+    sync_folder_of(partial());
   }
 
   void write_whole(std::string_view row) {

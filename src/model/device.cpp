@@ -103,14 +103,14 @@ c10::Device cuda_device(int index, const std::string& option) {
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
+}  // namespace
+
 int num_processors() {
   cpu_set_t processors;
   CPU_ZERO(&processors);
   const bool is_known = ::sched_getaffinity(0, sizeof(processors), &processors) == 0;
   return is_known ? CPU_COUNT(&processors) : 1;
 }
-
-}  // namespace
 
 std::string libtorch_folder() {
   std::array<char, PATH_MAX> folder = {};

@@ -78,6 +78,9 @@ std::string text_of(const nb::bytes& utf8) { return {utf8.c_str(), utf8.size()};
 // `document`: (text, context), or why there is no text.
 InputLine read_document(nb::handle document) {
   if (nb::isinstance<nb::str>(document)) return LineError{{}, nb::cast<std::string>(document)};
+  if (!nb::isinstance<nb::tuple>(document) || nb::len(document) != 2) {
+    throw nb::type_error("documents: expected (text, context) or why there is no text");
+  }
   const auto pair = nb::cast<nb::tuple>(document);
   return Document{{}, text_of(nb::cast<nb::bytes>(pair[0])), text_of(nb::cast<nb::bytes>(pair[1]))};
 }

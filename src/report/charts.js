@@ -164,7 +164,7 @@ function addLengths() {
   addChart({
     title: "Reward against length",
     caption: `Rank correlation (Spearman) ${correlation}. ` + (report.counts.scored > maxPoints ?
-      `Points: ${formatCount(maxPoints)} documents; lines: all ${formatCount(report.counts.scored)}.` :
+      `Points: a part of the documents; lines: all ${formatCount(report.counts.scored)}.` :
       "A click on a point opens the document."),
     description: `Rewards against the number of tokens, rank correlation ${correlation}. The numbers are in the table ` +
       "below the chart.",

@@ -137,6 +137,8 @@ ResolvedDevice resolve_device(const ScorerOptions& options) {
 
 std::string torch_version() { return TORCH_VERSION; }
 
+int num_processors_here() { return num_processors(); }
+
 std::string cpu_instruction_set() { return at::get_cpu_capability(); }
 
 Scorer::Scorer(const ScorerOptions& options) {

@@ -33,10 +33,13 @@ using Lines = std::vector<std::string>;
 
 TEST(CheckReport, OfTheSameIsOneLine) {
   auto result = result_of({ComparedRow{}, ComparedRow{}});
-  EXPECT_EQ(format_check_report(result), "same: 2 rows, no difference of numbers\n");
+  EXPECT_EQ(format_check_report(result),
+            "same: 2 rows, no difference of numbers; allowed is 0.0001, or 0 x the golden's if more\n");
   result.comparison.largest = 3.14159e-6;
   result.comparison.place_of_largest = "line 4, chunk 2";
-  EXPECT_EQ(format_check_report(result), "same: 2 rows, largest difference 3.1e-06 (line 4, chunk 2)\n");
+  EXPECT_EQ(
+      format_check_report(result),
+      "same: 2 rows, largest difference 3.1e-06 (line 4, chunk 2); allowed is 0.0001, or 0 x the golden's if more\n");
 }
 
 TEST(CheckReport, OfWhatMovedIsAnAlignedTableAndCauses) {

@@ -141,6 +141,9 @@ class BashTest(ShellTest):
                 self.assertEqual(self.replies(f"{flag}={expected[0]}"), [f"{flag}={expected[0]}"])
         self.assertEqual(self.replies("--device", ""), WORDS_OF_DEVICE)
 
+    def test_a_short_name_is_the_option(self):
+        self.assertEqual(self.replies("-o", "info", "--"), flags_of())  # a value, no command
+
     def test_files_and_commands_where_they_may_stand(self):
         self.assertEqual(self.replies(""), sorted([*commands(), "-o", "default"]))
         for words in (["a.jsonl", ""], ["pairs", ""], *([flag, ""] for flag in FILE_OPTIONS)):

@@ -130,9 +130,10 @@ class BarTest(ProgressTest):
 
     def test_without_news_the_clock_goes_on(self):
         process = self.start()
-        output = self.finish_slowly(process, line(), lambda shown: b"0:02" in shown)
+        output = self.finish_slowly(process, line(), lambda shown: len({bar.split(b",")[0] for bar in BAR.findall(shown)}) > 2)
         times = [bar.split(b",")[0] for bar in BAR.findall(output)]
-        self.assertEqual(sorted(set(times))[:3], [b"0:00", b"0:01", b"0:02"])
+        self.assertEqual(times, sorted(times))
+        self.assertGreater(len(set(times)), 2)
         self.assertNotIn(b"left", output)  # of a pipe nobody knows the end
         self.assert_clean(output)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 
 import program
@@ -72,6 +73,17 @@ class ShowTest(program.ProgramTest):
         shown = run("show", "--stride", 16, "--first-chunk", "skip", stdin=line(LONG)).stdout.decode()
         self.assertTrue(shown.splitlines()[1].startswith(" skipped | "), shown)
         self.assertEqual("".join(text[11:] for text in shown.splitlines()[1:]), LONG)
+
+    def test_a_signal_ends_it_in_the_middle_of_a_document(self):
+        command = [program.PROGRAM, "show", "--model", str(MODEL)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=program.environment()) as process:
+            process.stdin.write(line("first") + line(LONG * 3000))
+            process.stdin.flush()
+            process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 143)
 
     def test_closed_pipe_and_full_disk(self):
         many = line(LONG) * 200

@@ -8,4 +8,7 @@ namespace prm_score {
 // reads its weights, so that the rows so far are whole. Any other SIGBUS ends the process as it always does.
 void explain_bus_errors();
 
+// What the process then ends with in place of 1.
+void set_bus_error_exit_code(int exit_code);
+
 }  // namespace prm_score

@@ -9,7 +9,7 @@
 namespace prm_score {
 
 // `text` with its control characters spelt out (\\x1b): names of files and tensors are strangers' text, and terminals
-// obey it.
+// obey it, marks that turn the direction of writing too (\\u202e).
 [[nodiscard]] std::string printable(std::string_view text);
 
 // spdlog to standard error, `prm-score: ..`; of `level` (trace, debug, info, warn, error, off) and above.

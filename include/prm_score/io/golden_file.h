@@ -1,8 +1,7 @@
 // golden_file.h - the golden of `prm-score check`: rows that were printed once, read back.
 //
-//   GOLDEN                the rows as row.h draws them, what `prm-score docs.jsonl > GOLDEN` writes; of `check
-//   --update`
-//                         each good one also has the hash of its ids
+//   GOLDEN                the rows as row.h draws them, what `prm-score docs.jsonl > GOLDEN` writes; those of
+//                         `check --update` have the hash of their ids, too
 //   GOLDEN.metadata.json  what gave them (metadata.h, with `state`); may be missing
 #pragma once
 

@@ -17,9 +17,9 @@
 //                     "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 2}}
 //   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0,
 //                    "confidence_interval": [0.37, 0.96], "subsets": {"chat": {..the same..}, ..}}; see pair_summary.h
-//   state            of the metadata of a golden only (`prm-score check`): what run_state.h says of the run that gave
-//   it elapsed_seconds  3.25                        from the start of the program times            {"load_seconds":
-//   0.4, "self_check_seconds": 0.0, "scoring_seconds": 2.7, "read_seconds": 0.01,
+//   state            of the metadata of a golden only: run_state.h's of the run that gave it
+//   elapsed_seconds  3.25                        from the start of the program
+//   times            {"load_seconds": 0.4, "self_check_seconds": 0.0, "scoring_seconds": 2.7, "read_seconds": 0.01,
 //                     "tokenize_seconds": 0.2, "model_seconds": 2.6, "write_seconds": 0.02}; see text/stage_times.h
 //   throughput       {"resumed_rows": 0, "forward_rows": 5200, "forward_rows_per_second": 1925.9, "chunks_per_second":
 //                     13.0, "tokens_per_second": 777.8}: of `scoring_seconds`, without what an earlier run answered

@@ -39,4 +39,7 @@ namespace prm_score {
 // Error if negative. Returns the number set. Of the whole process; not thread-safe.
 int set_num_threads(int64_t num_threads);
 
+// That this process may use.
+[[nodiscard]] int num_processors();
+
 }  // namespace prm_score

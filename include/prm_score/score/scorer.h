@@ -67,6 +67,9 @@ struct ResolvedDevice {
 
 [[nodiscard]] std::string torch_version();
 
+// Processors that this process may use.
+[[nodiscard]] int num_processors_here();
+
 // The instructions that libtorch's own kernels use on this CPU: "AVX512", "AVX2", "DEFAULT" (the least there is).
 [[nodiscard]] std::string cpu_instruction_set();
 

@@ -160,6 +160,9 @@ class Scorer:
         spans: bool = False,
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
+        for name, field in (("text_field", text_field), ("id_field", id_field)):
+            if not isinstance(field, str):
+                raise _wrong_type(name, "str", field)
         texts = _option_texts(options)
         if "model" not in texts:
             texts["model"] = _shipped_judge()
