@@ -71,26 +71,36 @@ std::vector<std::string> sha256_of_files(const std::vector<fs::path>& files, int
   return digests;
 }
 
-void add_checkpoint(const ScorerOptions& options, int num_threads, std::map<std::string, std::string>& fingerprint) {
+std::map<std::string, std::string> hash_checkpoint(const ScorerOptions& options, int num_threads) {
   std::vector<fs::path> files = weight_files(options);
   for (const char* name : kSmallFiles) {
     std::error_code not_there;
     if (fs::exists(options.model / name, not_there)) files.push_back(options.model / name);
   }
   const std::vector<std::string> digests = sha256_of_files(files, num_threads);
+  std::map<std::string, std::string> by_name;
   for (size_t i = 0; i < files.size(); ++i) {
     const bool is_random = files[i] == options.random_weights;
-    fingerprint["SHA-256 of " + (is_random ? "--random-weights" : files[i].filename().string())] =
-        json_text(digests[i]);
+    by_name[is_random ? "--random-weights" : files[i].filename().string()] = digests[i];
   }
+  return by_name;
 }
 
 }  // namespace
 
+const std::map<std::string, std::string>& checkpoint_sha256(const ScorerOptions& options) {
+  static std::map<std::pair<fs::path, fs::path>, std::map<std::string, std::string>> known;
+  auto& found = known[{options.model, options.random_weights}];
+  if (found.empty()) found = hash_checkpoint(options, resolve_device(options).threads);
+  return found;
+}
+
 RunState state_of_run(const Options& options, const ScorerOptions& scorer) {
   RunState state;
   const ResolvedDevice resolved = resolve_device(scorer);
-  add_checkpoint(scorer, resolved.threads, state.fingerprint);
+  for (const auto& [name, sha256] : checkpoint_sha256(scorer)) {
+    state.fingerprint["SHA-256 of " + name] = json_text(sha256);
+  }
   state.fingerprint["SHA-256 of the template"] = json_text(template_sha256());
   state.fingerprint["dtype"] = json_text(resolved.dtype);
   for (auto& [name, value] : options_of_rows(options)) state.fingerprint["--" + name] = std::move(value);

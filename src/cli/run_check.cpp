@@ -124,7 +124,8 @@ RunState state_of(const Run& run, const ScorerOptions& opened, const ScoredRows&
 }
 
 // Goldens travel with their fixtures, so their metadata names files as the user did, not where they are here.
-void name_files_as_given(const Options& options, const ScorerOptions& opened, CheckpointMetadata& checkpoint) {
+void describe_files(const Options& options, const ScorerOptions& opened, CheckpointMetadata& checkpoint) {
+  checkpoint.sha256 = checkpoint_sha256(opened);
   checkpoint.folder = options.model.empty() ? opened.model.filename().string() : options.model;
   checkpoint.random_weights = options.random_weights;
 }
@@ -134,8 +135,7 @@ std::string update(const Run& run, const ScorerOptions& opened, const ScoredRows
   Metadata& metadata = run.metadata;
   metadata.state_json = format_run_state(state_of(run, opened, now));
   metadata.elapsed_seconds = seconds_since(run.start);
-  name_files_as_given(run.options, opened, *metadata.checkpoint);
-  std::filesystem::remove(metadata_file);  // never the state of other rows, whatever happens in between
+  describe_files(run.options, opened, *metadata.checkpoint);
   replace_file(run.options.golden, now.text);
   replace_file(metadata_file, format_metadata(metadata));
   return "updated: " + printable(run.options.golden) + ", " + std::to_string(now.rows.size()) + " rows, and " +

@@ -2,16 +2,20 @@
 
 #include <exception>
 #include <filesystem>
+#include <map>
+#include <string>
 #include <system_error>
 #include <utility>
 
 #include "command_parts.h"
+#include "fingerprint.h"
 #include "host.h"
 #include "written_files.h"
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
+#include "prm_score/cli/scorer_options.h"
 #include "prm_score/error.h"
 #include "prm_score/io/output_file.h"
 #include "prm_score/io/replace_file.h"
@@ -58,6 +62,16 @@ int run_to_exit_code(const std::function<int()>& run, const StopSignals& stop, s
     stopped_by = error.what();
     print_error(error.what());
     return 1;
+  }
+}
+
+// Of the checkpoint that a run has used; empty if it cannot be read any more.
+std::map<std::string, std::string> sha256_of_opened(const Options& options) {
+  try {
+    return checkpoint_sha256(scorer_options(options));
+  } catch (const Error& error) {
+    spdlog::warn("--metadata: the checkpoint cannot be hashed: {}", error.what());
+    return {};
   }
 }
 
@@ -116,6 +130,7 @@ int run_with_metadata(const Options& options, const std::vector<std::string>& co
     metadata.stopped_by = stop.signal_name();
   }
   metadata.elapsed_seconds = seconds_since(start);
+  if (!options.metadata.empty() && metadata.checkpoint) metadata.checkpoint->sha256 = sha256_of_opened(options);
   if (!options.metadata.empty()) replace_file(options.metadata, format_metadata(metadata));
   return metadata.exit_code;
 }

@@ -102,8 +102,16 @@ std::string format_for_terminal(const RowOrigin& origin, const DocumentReward& r
   std::string view = printable(head_of(origin, reward)) + "\n";
   if (!reward.error.empty()) return view;
   if (!text.why_not.empty()) view += printable(text.why_not) + "\n";
+  if (text.overlaps) view += "the windows overlap: a piece stands behind the mean of those that it is in\n";
+  std::string cut_character;  // is in two chunks; here it begins the second
   for (const TextPiece& piece : text.pieces) {
-    add_piece(piece.text, mean_of(reward, piece.first_chunk, piece.end_chunk), color, view);
+    const bool is_cut_character = !text.overlaps && piece.end_chunk - piece.first_chunk > 1;
+    if (is_cut_character && &piece != &text.pieces.back()) {
+      cut_character += piece.text;
+      continue;
+    }
+    add_piece(cut_character + piece.text, mean_of(reward, piece.first_chunk, piece.end_chunk), color, view);
+    cut_character.clear();
   }
   if (text.num_left_out > 0) view += "         | .. (" + std::to_string(text.num_left_out) + " characters more)\n";
   return view;

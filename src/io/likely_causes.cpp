@@ -34,6 +34,7 @@ bool is_option(const std::string& name) {
 std::string short_hash(const std::string& value) {
   constexpr size_t kNumDigits = 12;
   const size_t begin = value.starts_with('"') ? 1 : 0;
+  if (value.size() <= begin) return "nothing";
   return value.size() < begin + kNumDigits ? value : value.substr(begin, kNumDigits) + "..";
 }
 
@@ -97,9 +98,11 @@ class Causes {
 };
 
 std::vector<std::string> causes_without_golden(const RowComparison& comparison) {
-  if (comparison.have_ids_moved) return {"unknown (the golden has no metadata): ids moved, so texts or tokenizer did"};
-  if (comparison.are_ids_same()) return {"unknown (the golden has no metadata): the ids are the same"};
-  return {"unknown (the golden has no metadata)"};
+  if (comparison.have_ids_moved)
+    return {"unknown (the golden has no metadata of check --update): ids moved, so texts or tokenizer did"};
+  if (comparison.are_ids_same())
+    return {"unknown (the golden has no metadata of check --update): the ids are the same"};
+  return {"unknown (the golden has no metadata of check --update)"};
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ Json checkpoint_json(const CheckpointMetadata& checkpoint) {
   return {{"folder", checkpoint.folder},
           {"random_weights", checkpoint.random_weights.empty() ? Json(nullptr) : Json(checkpoint.random_weights)},
           {"model_type", checkpoint.model_type},
+          {"sha256", checkpoint.sha256},
           {"labels", {{checkpoint.label_a, checkpoint.label_a_id}, {checkpoint.label_b, checkpoint.label_b_id}}}};
 }
 

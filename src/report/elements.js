@@ -15,8 +15,15 @@ function make(name, attributes = {}, ...children) {
       element.setAttribute(key, value === true ? "" : value);
     }
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  element.append(...children.filter((child) => child !== null && child !== undefined)
+    .map((child) => typeof child === "string" ? visible(child) : child));
   return element;
+}
+
+// Text with its marks that turn the direction of writing spelt out: what is shown is to be what was judged.
+function visible(text) {
+  return text.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (mark) => "\\u" + mark.charCodeAt(0).toString(16).padStart(4, "0"));
 }
 
 function makeSvg(name, attributes) {

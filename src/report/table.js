@@ -168,9 +168,10 @@ function showBadRows() {
     (isPart ? `; these are the first ${formatCount(report.badRows.length)}.` : ".");
   const list = simpleTable("Rows without a reward", ["line", "file", "id", "error"], report.badRows.map((row) =>
     [String(row.line), row.file || (report.sources.length > 1 ? report.sources[row.source] : ""), row.id, row.error]));
-  byId("bad-body").append(make("p", {}, text),
-    errors.length < report.badRows.length ?
-      simpleTable("Errors by their number", ["rows", "error"], errors.slice(0, 20).map(([error, count]) => [formatCount(count), error])) :
-      null,
-    make("details", { open: report.badRows.length <= 20 }, make("summary", {}, "The rows"), list));
+  byId("bad-body").append(make("p", {}, text));
+  if (errors.length < report.badRows.length) {
+    byId("bad-body").append(simpleTable("Errors by their number", ["rows", "error"],
+      errors.slice(0, 20).map(([error, count]) => [formatCount(count), error])));
+  }
+  byId("bad-body").append(make("details", { open: report.badRows.length <= 20 }, make("summary", {}, "The rows"), list));
 }

@@ -154,7 +154,7 @@ class Golden(CheckTest):
         self.golden.write_bytes(run(self.docs).stdout)
         self.assert_same(self.check(), "not compared: ids of 3 rows")
         self.edit(0, reward=5)
-        self.assertEqual(self.causes(self.check()), ["unknown (the golden has no metadata)"])
+        self.assertEqual(self.causes(self.check()), ["unknown (the golden has no metadata of check --update)"])
 
     def test_comes_through_pipes_and_compressed(self):
         self.update()
@@ -392,8 +392,10 @@ class CannotRun(CheckTest):
         if mounted.returncode != 0:
             self.skipTest("no tmpfs here: " + mounted.stderr.decode())
         self.addCleanup(subprocess.run, ["umount", disk])
+        self.update()
+        made = self.golden.read_bytes()
         self.golden = disk / "golden.jsonl"
-        self.golden.write_bytes(run(self.docs).stdout)
+        self.golden.write_bytes(made)
         before = self.golden.read_bytes()
         (disk / "filler").write_bytes(b"x" * (12 << 10))
         self.assert_could_not_run(self.check("--update"), f"{self.golden}: cannot be written: No space left")
@@ -455,7 +457,12 @@ class NothingIsWrittenOver(CheckTest):
     def test_other_files(self):
         other = self.write("other.jsonl", FIXTURES)
         self.assert_could_not_run(run("check", self.docs, "--golden", other, "--update"),
-                                  f"--golden: {other}: expected no file, or the rows of an earlier run")
+                                  f"--golden: {other}: expected no file, or a golden of check --update")
+        rows = run(self.docs).stdout  # of a run, and perhaps its only copy
+        other.write_bytes(rows)
+        self.assert_could_not_run(run("check", self.docs, "--golden", other, "--update"), "a golden of check --update")
+        self.assertEqual(other.read_bytes(), rows)
+        other.write_bytes(FIXTURES)
         self.metadata.write_bytes(FIXTURES)
         self.assert_could_not_run(self.check("--update"), f"--golden: {self.metadata}: expected no file, or the meta")
         self.metadata.unlink()

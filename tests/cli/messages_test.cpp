@@ -15,7 +15,8 @@ TEST(Printable, SpellsOutWhatATerminalWouldObey) {
   EXPECT_EQ(printable("plain, \xC3\xA9 \xE6\x9D\xB1, \\x"), "plain, \xC3\xA9 \xE6\x9D\xB1, \\x");
   EXPECT_EQ(printable("\x1b[31mred\x07\r\n\t\x7f"), "\\x1b[31mred\\x07\\x0d\\x0a\\x09\\x7f");
   EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a\\x00b");
-  EXPECT_EQ(printable("\xE2\x80\xAE \xD8\x9C \xE2\x81\xA9 \xE2\x80\x94 \xE2\x80"), "\\u202e \\u061c \\u2069 \xE2\x80\x94 \xE2\x80");
+  EXPECT_EQ(printable("\xE2\x80\xAE \xD8\x9C \xE2\x81\xA9 \xE2\x80\x94 \xE2\x80"),
+            "\\u202e \\u061c \\u2069 \xE2\x80\x94 \xE2\x80");
   EXPECT_EQ(printable("\xC2\x9B[31m \xC2\xA0 \xC2"), "\\x9b[31m \xC2\xA0 \xC2");
 }
 

@@ -26,6 +26,14 @@ except ImportError:
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CHROMEDRIVER = shutil.which("chromedriver")
 
+DIRECTION_MARKS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def visible(text):
+    """As the page shows it: marks that turn the direction of writing are spelt out."""
+    return "".join(f"\\u{ord(c):04x}" if c in DIRECTION_MARKS else c for c in text)
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     "</script><script>alert(2)</script>",
@@ -416,11 +424,11 @@ class ReportBrowserTest(program.ProgramTest):
             for piece in self.find_all(".piece")[:20]:
                 ActionChains(self.browser).move_to_element(piece).perform()
         shown = [cell.get_attribute("textContent") for cell in self.find_all("#table tbody td:first-child")]
-        self.assertEqual(shown, HOSTILE * 2)
+        self.assertEqual(shown, [visible(text) for text in HOSTILE] * 2)
         for number, text in enumerate(HOSTILE):
             self.js("document.querySelectorAll('#table td button')[arguments[0]].click()", number)
-            self.assertEqual(self.find("dialog h2").get_attribute("textContent"), text)
-            self.assertTrue(self.find("dialog .text").get_attribute("textContent").endswith(text))
+            self.assertEqual(self.find("dialog h2").get_attribute("textContent"), visible(text))
+            self.assertTrue(self.find("dialog .text").get_attribute("textContent").endswith(visible(text)))
             self.find("dialog .dialog-top button").click()
         self.find("#search").send_keys("onerror")
         self.wait_for(lambda: self.find("#found").text.startswith("2 of "))

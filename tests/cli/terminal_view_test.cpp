@@ -51,8 +51,17 @@ TEST(TerminalView, NamesTheFileWarningsAndWhatIsLeftOut) {
 }
 
 TEST(TerminalView, APieceOfSeveralWindowsHasTheirMean) {
-  const auto view = format_for_terminal(origin_of(1), reward_of({1.0F, 2.0F}), pieces({{"x", 0, 2}}), false);
-  EXPECT_NE(view.find("   +1.50 | x\n"), std::string::npos) << view;
+  ShadedText text = pieces({{"x", 0, 2}, {"y", 1, 2}});
+  text.overlaps = true;
+  const auto view = format_for_terminal(origin_of(1), reward_of({1.0F, 2.0F}), text, false);
+  EXPECT_NE(view.find("the windows overlap"), std::string::npos);
+  EXPECT_NE(view.find("   +1.50 | x\n   +2.00 | y\n"), std::string::npos) << view;
+}
+
+TEST(TerminalView, ACharacterThatABorderCutsBeginsTheSecondChunk) {
+  const auto text = pieces({{"x", 0, 1}, {"\xE6\x9D\xB1", 0, 2}, {"y", 1, 2}});
+  const auto view = format_for_terminal(origin_of(1), reward_of({1.0F, 2.0F}), text, false);
+  EXPECT_NE(view.find("   +1.00 | x\n   +2.00 | \xE6\x9D\xB1y\n"), std::string::npos) << view;
 }
 
 TEST(TerminalView, ABadLineHasItsError) {

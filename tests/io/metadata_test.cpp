@@ -16,7 +16,8 @@ TEST(FormatMetadata, HoldsWhatTheHeaderSays) {
   metadata.versions = {{"prm_score", "1"}, {"torch", "2"}};
   metadata.command_line = {"prm-score", "\xFF"};
   metadata.options = {{"chunk-size", "64"}, {"model", "null"}};
-  metadata.checkpoint = CheckpointMetadata{.folder = "/m",
+  metadata.checkpoint = CheckpointMetadata{.sha256 = {{"config.json", "cd"}},
+                                           .folder = "/m",
                                            .random_weights = "",
                                            .model_type = "qwen2",
                                            .label_a = "A",
@@ -63,7 +64,8 @@ TEST(FormatMetadata, HoldsWhatTheHeaderSays) {
     "host": {"cpu": "C", "instruction_set": "AVX2", "processors": 4, "kernel": "K", "os": "O",
              "gpu": {"model": "G", "driver": "D"}}, "command_line": ["prm-score", "\ufffd"],
     "options": {"chunk-size": 64, "model": null},
-    "checkpoint": {"folder": "/m", "random_weights": null, "model_type": "qwen2", "labels": {"A": 32, "B": 33}},
+    "checkpoint": {"folder": "/m", "random_weights": null, "model_type": "qwen2", "sha256": {"config.json": "cd"},
+                   "labels": {"A": 32, "B": 33}},
     "tokenizer": {"file": "tokenizer.json", "sha256": "ab"}, "template": {"sha256": "cd"},
     "engine": {"device": "cpu", "dtype": "float32", "threads": 2, "max_positions": 100, "max_context": 64,
                "max_batch_tokens": 2048, "prefix_sharing": false},

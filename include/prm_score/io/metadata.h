@@ -31,6 +31,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -67,6 +68,7 @@ struct HostMetadata {
 };
 
 struct CheckpointMetadata {
+  std::map<std::string, std::string> sha256;  // of its files, by name
   std::string folder;
   std::string random_weights;  // empty = none
   std::string model_type;
