@@ -53,12 +53,12 @@ check_tidy() {
 
 # Assertions are on, and any report fails the test that caused it.
 check_with_sanitizers() {
-  local build_dir=$1 sanitizers=$2
+  local dir=$1 sanitizers=$2
   install_packages "${build_packages[@]}" "${test_packages[@]}"
-  configure "$build_dir" -DPRM_SCORE_BUILD_MODEL=OFF -DPRM_SCORE_SANITIZE="$sanitizers" \
+  configure "$dir" -DPRM_SCORE_BUILD_MODEL=OFF -DPRM_SCORE_SANITIZE="$sanitizers" \
     -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='-O1 -g -fno-sanitize-recover=all'
-  build "$build_dir"
-  run ctest --test-dir "$build_dir" --parallel "$(nproc)" --output-on-failure --no-tests=error -LE '^heavy$'
+  build "$dir"
+  run ctest --test-dir "$dir" --parallel "$(nproc)" --output-on-failure --no-tests=error -LE '^heavy$'
 }
 
 check_sanitize() { check_with_sanitizers build/sanitize address,undefined; }

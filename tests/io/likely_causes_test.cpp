@@ -119,7 +119,8 @@ TEST(LikelyCauses, WithoutMetadataTheIdsTellALittle) {
   EXPECT_NE(likely_causes(comparison, std::nullopt, {})[0].find("texts or tokenizer"), std::string::npos);
   comparison = {};
   comparison.num_moved = 1;
-  EXPECT_EQ(likely_causes(comparison, std::nullopt, {}), Lines{"unknown (the golden has no metadata of check --update)"});
+  EXPECT_EQ(likely_causes(comparison, std::nullopt, {}),
+            Lines{"unknown (the golden has no metadata of check --update)"});
 }
 
 }  // namespace

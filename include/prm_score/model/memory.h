@@ -14,8 +14,8 @@ namespace prm_score {
                                              const std::filesystem::path& cgroup = "/sys/fs/cgroup");
 
 // Throws OutOfMemory unless the system would let this process have what the matrix libraries take for themselves in a
-// forward pass with `num_threads` threads, and more (ulimit -v, strict overcommit). They do not tell when they get none:
-// oneDNN may crash, and MKL goes on by another way, to other last bits.
+// forward pass with `num_threads` threads, and more (ulimit -v, strict overcommit). They do not tell when they get
+// none: oneDNN may crash, and MKL goes on by another way, to other last bits.
 void expect_memory_for_libraries(int num_threads);
 
 }  // namespace prm_score
