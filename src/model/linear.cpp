@@ -1,5 +1,6 @@
 #include "prm_score/model/linear.h"
 
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 
@@ -7,9 +8,24 @@
 #include <ATen/core/List.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/ones.h>
+#include <cpuid.h>
 
 namespace prm_score {
 namespace {
+
+bool has_amx() {
+  constexpr unsigned kAmxTile = 1U << 24;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kAmxTile) != 0;
+}
+
+// oneDNN's bfloat16 kernels for AMX cut their sums by the number of threads that they find, so that a row's bits would
+// depend on how many others there are. It asks for this variable when it is first used: before main() is early enough.
+// A user's own setting stays; a Python program that has computed with torch already is too late for it.
+[[maybe_unused]] const bool is_without_amx = [] {
+  const bool is_set = std::getenv("ONEDNN_MAX_CPU_ISA") != nullptr || std::getenv("DNNL_MAX_CPU_ISA") != nullptr;
+  return has_amx() && !is_set && setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_FP16", /*overwrite=*/0) == 0;
+}();
 
 // libtorch's operators without a C++ function. The signatures are those of their schemas.
 using ReorderWeight = at::Tensor(const at::Tensor& weight, std::optional<int64_t> batch_size);
