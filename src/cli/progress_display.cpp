@@ -1,28 +1,18 @@
 #include "prm_score/cli/progress_display.h"
 
 #include <chrono>
-#include <cstdlib>
-#include <string_view>
 #include <system_error>
 
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
+#include "prm_score/cli/standard_streams.h"
+#include "prm_score/io/replace_file.h"
 
 namespace prm_score {
 namespace {
-
-bool goes_where_messages_go(int fd) {
-  struct stat of_fd {
-  }, of_messages{};
-  if (fstat(fd, &of_fd) != 0 || fstat(STDERR_FILENO, &of_messages) != 0) return false;
-  return of_fd.st_dev == of_messages.st_dev && of_fd.st_ino == of_messages.st_ino;
-}
-
-bool has_bars(const char* terminal) { return terminal != nullptr && std::string_view(terminal) != "dumb"; }
 
 // Columns of a status line: what is typed behind it (^C) is to fit, too.
 size_t status_width() {
@@ -66,9 +56,9 @@ class LineNowAndThen {
 ProgressStyle progress_style(const Options& options) {
   if (options.progress == Progress::kNone) return ProgressStyle::kNone;
   const bool has_rows = options.output.empty();
-  if (has_rows && (isatty(STDOUT_FILENO) != 0 || goes_where_messages_go(STDOUT_FILENO))) return ProgressStyle::kNone;
-  const bool has_bar =
-      options.progress == Progress::kAuto && isatty(STDERR_FILENO) != 0 && has_bars(std::getenv("TERM"));
+  if (has_rows && (isatty(STDOUT_FILENO) != 0 || are_open_as_one(STDOUT_FILENO, STDERR_FILENO)))
+    return ProgressStyle::kNone;
+  const bool has_bar = options.progress == Progress::kAuto && obeys_escapes(STDERR_FILENO);
   return has_bar ? ProgressStyle::kBar : ProgressStyle::kLines;
 }
 

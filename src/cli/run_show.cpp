@@ -4,7 +4,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -17,6 +16,7 @@
 #include "prm_score/cli/commands.h"
 #include "prm_score/cli/progress_display.h"
 #include "prm_score/cli/scorer_options.h"
+#include "prm_score/cli/standard_streams.h"
 #include "prm_score/cli/terminal_view.h"
 #include "prm_score/score/scorer.h"
 
@@ -27,10 +27,8 @@ namespace {
 bool wants_color(Color color) {
   if (color != Color::kAuto) return color == Color::kAlways;
   const char* no_color = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
   const bool is_refused = no_color != nullptr && *no_color != '\0';
-  const bool is_dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
-  return !is_refused && !is_dumb && isatty(STDOUT_FILENO) == 1;
+  return !is_refused && obeys_escapes(STDOUT_FILENO);
 }
 
 // A reader's lines; their texts are kept until they are shown.

@@ -1,6 +1,8 @@
 #include "prm_score/cli/standard_streams.h"
 
 #include <csignal>
+#include <cstdlib>
+#include <string_view>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -15,6 +17,11 @@ void secure_standard_streams() {
   }
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit (ulimit -f) is then an error like a full disk
+}
+
+bool obeys_escapes(int fd) {
+  const char* terminal = std::getenv("TERM");
+  return isatty(fd) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
 }
 
 }  // namespace prm_score

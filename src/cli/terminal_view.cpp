@@ -74,9 +74,7 @@ std::string head_of(const RowOrigin& origin, const DocumentReward& reward) {
   if (!reward.error.empty()) return head + "  error: " + reward.error;
   head += formatted("  reward %.3f", *reward.reward) + "  " + std::to_string(reward.num_tokens) + " tokens, " +
           std::to_string(reward.num_chunks) + (reward.num_chunks == 1 ? " chunk" : " chunks");
-  if (reward.warnings.special_tokens) head += ", special_tokens";
-  if (reward.warnings.template_markers) head += ", template_markers";
-  if (reward.warnings.context_cut) head += ", context_cut";
+  for (const std::string_view name : names_of(reward.warnings)) head.append(", ").append(name);
   return head;
 }
 

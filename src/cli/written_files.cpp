@@ -24,12 +24,9 @@ bool reads_standard_input(const std::vector<std::string>& files) {
   return files.empty() || std::ranges::find(files, kStandardInput) != files.end();
 }
 
-// Whether they are open on one regular file.
-bool is_same_open_file(int fd, int other_fd) {
-  struct stat a {
-  }, b{};
-  return fstat(fd, &a) == 0 && fstat(other_fd, &b) == 0 && S_ISREG(a.st_mode) && a.st_dev == b.st_dev &&
-         a.st_ino == b.st_ino;
+bool is_regular(int fd) {
+  struct stat status {};
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 // Whether writing to `file` replaces something that is there.
@@ -67,7 +64,8 @@ void expect_no_input(const std::vector<std::string>& inputs, const char* option,
 }
 
 void expect_no_loop(const std::vector<std::string>& inputs) {
-  bool is_input = reads_standard_input(inputs) && is_same_open_file(STDIN_FILENO, STDOUT_FILENO);
+  bool is_input =
+      reads_standard_input(inputs) && is_regular(STDIN_FILENO) && are_open_as_one(STDIN_FILENO, STDOUT_FILENO);
   for (const std::string& input : inputs) is_input |= is_file_of(STDOUT_FILENO, input);
   if (is_input) throw UsageError("standard output: expected another file than the input, found the same");
 }

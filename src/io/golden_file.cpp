@@ -1,11 +1,8 @@
 #include "prm_score/io/golden_file.h"
 
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -14,6 +11,7 @@
 #include "prm_score/error.h"
 #include "prm_score/io/json_line.h"
 #include "prm_score/io/line_reader.h"
+#include "prm_score/io/replace_file.h"
 
 namespace prm_score {
 namespace {
@@ -112,18 +110,6 @@ std::vector<std::optional<double>> log_odds_of(const RowFields& fields, int64_t 
   return log_odds;
 }
 
-std::string read_whole(const std::string& path) {
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  std::string text;
-  for (char block[4096]; in;) {
-    in.read(block, sizeof(block));
-    text.append(block, static_cast<size_t>(in.gcount()));
-  }
-  if (!in.eof()) throw Error(path + ": cannot be read: " + std::generic_category().message(errno));
-  return text;
-}
-
 std::string compact(const Json& json) { return json.is_null() ? "" : json.dump(); }
 
 }  // namespace
@@ -156,7 +142,7 @@ std::vector<GoldenRow> read_golden(const std::string& path, int stop_fd) {
   while (const auto line = reader.next()) {
     const std::string place = path + ": line " + std::to_string(line->number);
     if (line->is_too_long) throw Error(place + ": expected a row, got a line that is too long");
-    if (line->bytes.find_first_not_of(" \t\r\n") == std::string_view::npos) continue;
+    if (line->is_blank()) continue;
     rows.push_back(parse_golden_row(line->bytes, place));
   }
   return rows;

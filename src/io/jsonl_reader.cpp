@@ -6,8 +6,6 @@
 namespace prm_score {
 namespace {
 
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r\n") == std::string_view::npos; }
-
 // The kept fields as one JSON object, in input order.
 std::string kept_json(const std::vector<JsonMember>& fields, const InputFields& names) {
   std::string json = "{";
@@ -70,7 +68,7 @@ RowLineReader::RowLineReader(LineReaderOptions options)
 
 std::optional<RowLine> RowLineReader::next() {
   while (const auto line = lines_.next()) {
-    if (!line->is_too_long && is_blank(line->bytes)) continue;
+    if (line->is_blank()) continue;
     RowLine found;
     const auto& files = lines_.files();
     if (files.size() > 1) found.origin.file = files[line->file_index];

@@ -8,7 +8,6 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -38,14 +37,6 @@ bool is_there(const std::string& path) {
   if (lstat(path.c_str(), &status) == 0) return true;
   if (errno == ENOENT) return false;
   throw file_error(path, "cannot be looked at", errno);
-}
-
-std::string read_whole(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw file_error(path, "cannot be read", errno);
-  std::string bytes{std::istreambuf_iterator<char>(in), {}};
-  if (in.bad()) throw Error(path + ": cannot be read");
-  return bytes;
 }
 
 void remove_file(const std::string& path) {
@@ -302,16 +293,17 @@ class OutputFile::Impl {
     // Locked under another name: of two processes that begin at once one alone gets to rename it.
     const std::string beside = partial() + ".new";
     file_ = open_locked(beside, O_CREAT);
-    bool has_its_name = false;
     try {
-      begin_afresh_by_way_of(beside, has_its_name);
+      begin_afresh_by_way_of(beside);
     } catch (const Error&) {
-      if (!has_its_name) unlink(beside.c_str());
+      unlink(beside.c_str());
       throw;
     }
+    sync_folder_of(partial());
   }
 
-  void begin_afresh_by_way_of(const std::string& beside, bool& has_its_name) {
+  // The last step gives `beside` its name, so that a failure means that it has it still.
+  void begin_afresh_by_way_of(const std::string& beside) {
     if (if_there_ != IfThere::kOverwrite && (is_there(path_) || is_there(partial()))) {
       throw Error(path_ + ": another process has just begun it");
     }
@@ -325,8 +317,6 @@ class OutputFile::Impl {
     rename_file(state_file() + ".new", state_file());
     if (rename(beside.c_str(), partial().c_str()) != 0)
       throw file_error(partial(), "cannot be made by renaming", errno);
-    has_its_name = true;
-    sync_folder_of(partial());
   }
 
   void write_whole(std::string_view row) {

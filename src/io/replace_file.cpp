@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include <fcntl.h>
@@ -46,6 +47,8 @@ bool is_special_file(const std::string& path) {
   return stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
 }
 
+bool is_one_file(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
+
 fs::path folder_of(const fs::path& path) {
   const auto folder = path.parent_path();
   return folder.empty() ? "." : folder;
@@ -56,6 +59,18 @@ int write_anew(const std::string& path, std::string_view contents) {
 }
 
 }  // namespace
+
+std::string read_whole(const std::string& path) {
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  std::string text;
+  for (char block[4096]; in;) {
+    in.read(block, sizeof(block));
+    text.append(block, static_cast<size_t>(in.gcount()));
+  }
+  if (!in.eof()) throw Error(path + ": cannot be read: " + std::generic_category().message(errno));
+  return text;
+}
 
 fs::path target_of(fs::path path) {
   std::error_code error;
@@ -70,8 +85,13 @@ fs::path target_of(fs::path path) {
 bool is_open_as(int fd, const std::string& path) {
   struct stat opened {
   }, named{};
-  return fstat(fd, &opened) == 0 && stat(path.c_str(), &named) == 0 && named.st_dev == opened.st_dev &&
-         named.st_ino == opened.st_ino;
+  return fstat(fd, &opened) == 0 && stat(path.c_str(), &named) == 0 && is_one_file(opened, named);
+}
+
+bool are_open_as_one(int fd, int other_fd) {
+  struct stat opened {
+  }, other{};
+  return fstat(fd, &opened) == 0 && fstat(other_fd, &other) == 0 && is_one_file(opened, other);
 }
 
 void check_replaceable(const std::string& path) {

@@ -67,11 +67,7 @@ void append_span(std::string& row, const ChunkSpan& span) {
 }
 
 void append_warnings(std::string& row, const DocumentWarnings& warnings) {
-  std::vector<std::string_view> names;
-  if (warnings.special_tokens) names.emplace_back("special_tokens");
-  if (warnings.template_markers) names.emplace_back("template_markers");
-  if (warnings.context_cut) names.emplace_back("context_cut");
-  append_array(row, names, [&](std::string_view name) { row.append("\"").append(name).append("\""); });
+  append_array(row, names_of(warnings), [&](std::string_view name) { row.append("\"").append(name).append("\""); });
 }
 
 // `{"line":..` up to the id.

@@ -1,6 +1,8 @@
 #include "prm_score/io/row_reader.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -110,15 +112,11 @@ DocumentWarnings warnings_of(const JsonLine& line) {
   if (field == nullptr) return warnings;
   if (field->kind != JsonKind::kArray) throw wrong_field("warnings", "an array", json_kind_name(field->kind));
   for (const Json& value : value_of(*field)) {
-    if (value == "special_tokens") {
-      warnings.special_tokens = true;
-    } else if (value == "template_markers") {
-      warnings.template_markers = true;
-    } else if (value == "context_cut") {
-      warnings.context_cut = true;
-    } else {
+    const auto known = std::ranges::find_if(kWarningNames, [&](const auto& name) { return value == name.first; });
+    if (known == std::end(kWarningNames)) {
       throw wrong_field("warnings", "special_tokens, template_markers or context_cut", "something else");
     }
+    warnings.*known->second = true;
   }
   return warnings;
 }
@@ -186,7 +184,7 @@ std::optional<RewardRow> RewardRowReader::next() {
     const std::string place =
         (file == kStandardInput ? "standard input" : file) + ": line " + std::to_string(line->number) + ": ";
     if (line->is_too_long) throw Error(place + "longer than " + std::to_string(max_line_bytes_) + " bytes");
-    if (line->bytes.find_first_not_of(" \t\r\n") == std::string_view::npos) continue;
+    if (line->is_blank()) continue;
     try {
       RewardRow row = parse_reward_row(line->bytes);
       row.source = line->file_index;

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <string>
 #include <system_error>
-#include <tuple>
 #include <utility>
 
 #include <fcntl.h>
@@ -119,11 +118,12 @@ std::string_view MappedFile::text() const {
 }
 
 void MappedFile::expect_unchanged() const {
-  const auto& [path, file] = std::tie(mapping_->path, mapping_->file);
+  const auto& [descriptor, before] = mapping_->file;
   struct stat now = {};
-  if (::fstat(file.descriptor.get(), &now) != 0) throw Error(path + ": cannot be looked at: " + errno_text());
-  if (now.st_size == file.status.st_size && is_same_time(now.st_mtim, file.status.st_mtim)) return;
-  throw Error(path + ": expected the file as it was when it was opened, found that it was written to meanwhile");
+  if (::fstat(descriptor.get(), &now) != 0) throw Error(mapping_->path + ": cannot be looked at: " + errno_text());
+  if (now.st_size == before.st_size && is_same_time(now.st_mtim, before.st_mtim)) return;
+  throw Error(mapping_->path +
+              ": expected the file as it was when it was opened, found that it was written to meanwhile");
 }
 
 const char* MappedFile::path_at(const void* address) noexcept {

@@ -104,9 +104,7 @@ nb::object spans_of(const DocumentReward& reward) {
 
 nb::object warnings_of(const DocumentWarnings& warnings) {
   nb::list names;
-  if (warnings.special_tokens) names.append("special_tokens");
-  if (warnings.template_markers) names.append("template_markers");
-  if (warnings.context_cut) names.append("context_cut");
+  for (const std::string_view name : names_of(warnings)) names.append(nb::str(name.data(), name.size()));
   return names;
 }
 

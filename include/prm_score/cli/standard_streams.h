@@ -1,4 +1,4 @@
-// standard_streams.h - descriptors 0, 1 and 2 before anything else is opened.
+// standard_streams.h - descriptors 0, 1 and 2: what they are made before anything else is opened, and what they are.
 #pragma once
 
 namespace prm_score {
@@ -7,5 +7,8 @@ namespace prm_score {
 // cannot be read (0) or written (1, 2): whoever uses them gets EBADF, as if they were closed still. A closed pipe shows
 // as EPIPE from here on, not as SIGPIPE.
 void secure_standard_streams();
+
+// Whether `fd` is a terminal that obeys escape sequences (TERM is set, and not to `dumb`).
+[[nodiscard]] bool obeys_escapes(int fd);
 
 }  // namespace prm_score

@@ -1,10 +1,9 @@
 // line_reader.h - files and pipes to physical lines, in bounded memory.
 //
 //   bytes:  BOM {"text":"a"} CR LF   SP LF   {"text":"b"}
-//   lines:      1 ^^^^^^^^^^         2 ^     3 ^^^^^^^^^^     a byte order mark at the start of a file and one CR
-//   before
-//                                                             LF are dropped; the end of a file ends a line
+//   lines:      1 ^^^^^^^^^^         2 ^     3 ^^^^^^^^^^
 //
+// A byte order mark at the start of a file and one CR before LF are dropped; the end of a file ends a line.
 // LF alone ends a line, never U+2028, U+0085 or a lone CR. Blank lines are lines. What gzip or zstd has compressed is
 // known by its first bytes, whatever its name, and read as what it was before.
 #pragma once
@@ -40,6 +39,11 @@ struct Line {
   // Of all lines up to this one, over all files, each ended by one LF, otherwise as they are: what `sha256sum` says of
   // the input up to here. Empty unless asked for.
   std::string input_sha256 = {};
+
+  // Of JSON white space only.
+  [[nodiscard]] bool is_blank() const {
+    return !is_too_long && bytes.find_first_not_of(" \t\r\n") == std::string_view::npos;
+  }
 };
 
 // Holds at most two blocks and one line of `max_line_bytes`. Not thread-safe.

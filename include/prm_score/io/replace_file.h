@@ -1,4 +1,4 @@
-// replace_file.h - writes a small file so that others see all of it or none.
+// replace_file.h - writes a small file so that others see all of it or none; and what files are the same.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +12,12 @@ namespace prm_score {
 
 // Whether `fd` is open on what `path` leads to.
 [[nodiscard]] bool is_open_as(int fd, const std::string& path);
+
+// Whether both descriptors are open on the same file, pipe or terminal.
+[[nodiscard]] bool are_open_as_one(int fd, int other_fd);
+
+// All of a small file. Throws Error naming it.
+[[nodiscard]] std::string read_whole(const std::string& path);
 
 // Throws Error if replace_file() is sure to fail: `path` is a folder, or lies in none that can be written to. For
 // finding out before hours of work.

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -52,6 +54,20 @@ struct DocumentWarnings {
 
   bool any() const { return special_tokens || template_markers || context_cut; }
 };
+
+// How rows spell them, in their order.
+inline constexpr std::pair<std::string_view, bool DocumentWarnings::*> kWarningNames[] = {
+    {"special_tokens", &DocumentWarnings::special_tokens},
+    {"template_markers", &DocumentWarnings::template_markers},
+    {"context_cut", &DocumentWarnings::context_cut}};
+
+[[nodiscard]] inline std::vector<std::string_view> names_of(const DocumentWarnings& warnings) {
+  std::vector<std::string_view> names;
+  for (const auto& [name, warning] : kWarningNames) {
+    if (warnings.*warning) names.push_back(name);
+  }
+  return names;
+}
 
 // The result for one document. Either `reward` is set and `error` is empty, or the row is bad and `error` says why.
 struct DocumentReward {
