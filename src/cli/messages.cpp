@@ -4,9 +4,11 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <poll.h>
@@ -15,9 +17,26 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "prm_score/text/unicode.h"
+
 namespace prm_score {
 
 namespace {
+
+// U+0000 to U+001F, U+007F to U+009F.
+bool is_control(char32_t code_point) { return code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0); }
+
+// Text behind such a mark shows in another order than it has.
+bool turns_direction(char32_t code_point) {
+  const auto is_within = [&](char32_t first, char32_t last) { return code_point >= first && code_point <= last; };
+  return code_point == 0x061C || is_within(0x200E, 0x200F) || is_within(0x202A, 0x202E) || is_within(0x2066, 0x2069);
+}
+
+std::string with_digits(const char* format, char32_t code_point) {
+  std::array<char, 16> text = {};
+  std::snprintf(text.data(), text.size(), format, static_cast<unsigned>(code_point));
+  return text.data();
+}
 
 constexpr std::string_view kErase = "\r\x1b[K";  // to the line's beginning, and what is behind it
 
@@ -91,42 +110,18 @@ class PrintableMessage final : public spdlog::custom_flag_formatter {
 
 }  // namespace
 
-namespace {
-
-// The code point that `text` begins with if it turns the direction of writing, so that text shows in another order than
-// it has: U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069; otherwise 0.
-int direction_mark_at(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
-  if (byte(0) == 0xD8 && byte(1) == 0x9C) return 0x061C;
-  if (byte(0) != 0xE2 || (byte(1) != 0x80 && byte(1) != 0x81)) return 0;
-  const int code = 0x2000 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
-  const bool turns = code == 0x200E || code == 0x200F || (code >= 0x202A && code <= 0x202E);
-  return turns || (code >= 0x2066 && code <= 0x2069) ? code : 0;
-}
-
-}  // namespace
-
 std::string printable(std::string_view text) {
-  constexpr char kDigits[] = "0123456789abcdef";
   std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
-    if (const int mark = direction_mark_at(text.substr(i)); mark != 0) {
-      std::array<char, 8> digits = {};
-      std::snprintf(digits.data(), digits.size(), "\\u%04x", static_cast<unsigned>(mark));
-      result += digits.data();
-      i += mark < 0x800 ? 1 : 2;
-      continue;
+  for (size_t offset = 0; offset < text.size();) {
+    const auto [code_point, num_bytes, is_valid] = decode_code_point(text, offset);
+    if (is_valid && is_control(code_point)) {
+      result += with_digits("\\x%02x", code_point);
+    } else if (is_valid && turns_direction(code_point)) {
+      result += with_digits("\\u%04x", code_point);
+    } else {
+      result += text.substr(offset, num_bytes);
     }
-    const bool is_c1 = byte == 0xC2 && next >= 0x80 && next < 0xA0;  // U+0080 to U+009F
-    if (byte >= 0x20 && byte != 0x7F && !is_c1) {
-      result += text[i];
-      continue;
-    }
-    const unsigned char code = is_c1 ? next : byte;
-    result += {'\\', 'x', kDigits[code / 16], kDigits[code % 16]};
-    i += is_c1 ? 1 : 0;
+    offset += num_bytes;
   }
   return result;
 }
