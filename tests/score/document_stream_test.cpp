@@ -1,5 +1,6 @@
 #include "prm_score/score/document_stream.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <new>
 #include <random>
+#include <regex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -17,6 +19,8 @@
 
 #include "../text/byte_tokenizer.h"
 #include <gtest/gtest.h>
+
+#include "prm_score/error.h"
 
 namespace prm_score {
 namespace {
@@ -34,6 +38,10 @@ class FakeEngine final : public Engine {
   [[nodiscard]] std::vector<JudgedPlan> run_step() override {
     if (before_step) before_step();
     ++num_steps;
+    if (fails_at && std::ranges::any_of(work_, [this](const Work& work) { return fails_at(work.judged.ticket); })) {
+      clear();
+      throw Error("out of order");
+    }
     std::vector<JudgedPlan> judged;
     for (int64_t num_rows = 0; !work_.empty() && num_rows < rows_of_a_step_;) {
       Work& work = work_.front();
@@ -62,6 +70,7 @@ class FakeEngine final : public Engine {
   }
 
   std::function<void()> before_step;
+  std::function<bool(int64_t ticket)> fails_at;  // a step with this document
   int64_t num_steps = 0;
 
  private:
@@ -129,14 +138,26 @@ class DocumentStream : public testing::Test {
     friend bool operator==(const Row&, const Row&) = default;
   };
 
-  void run(LineSource& source, Engine& engine, int64_t max_rows = 512) {
-    score_stream(builder_, engine,
-                 {.max_rows = max_rows, .last_chunk = LastChunk::kScore, .spans = false, .stop = &stop_}, source,
-                 [this](const RowOrigin& origin, const DocumentReward& reward) {
+  void run(LineSource& source, Engine& engine, int64_t max_rows = 512) { run(source, {replica_of(engine)}, max_rows); }
+
+  void run(LineSource& source, const std::vector<Replica>& replicas, int64_t max_rows = 512) {
+    score_stream(builder_, replicas,
+                 {.max_rows = max_rows,
+                  .last_chunk = LastChunk::kScore,
+                  .spans = false,
+                  .stop = &stop_,
+                  .times = &times_,
+                  .warn = [this](const std::string& warning) { warnings_.push_back(warning); }},
+                 source, [this](const RowOrigin& origin, const DocumentReward& reward) {
                    rows_.push_back({origin.line, reward.reward, reward.error});
                    return !take_ || take_();
                  });
   }
+
+  [[nodiscard]] static Replica replica_of(Engine& engine, std::string name = "one") {
+    return {.engine = &engine, .name = std::move(name), .check = [] {}};
+  }
+
   void expect_lines(int64_t num_lines) const {
     ASSERT_EQ(std::ssize(rows_), num_lines);
     for (int64_t i = 0; i < num_lines; ++i) {
@@ -151,6 +172,8 @@ class DocumentStream : public testing::Test {
   std::vector<Row> rows_;
   std::function<bool()> take_;
   std::atomic<bool> stop_ = false;
+  StageTimes times_;
+  std::vector<std::string> warnings_;
 };
 
 TEST_F(DocumentStream, EveryLineOnceInOrderWhateverTheSteps) {
@@ -204,15 +227,18 @@ TEST_F(DocumentStream, RowsDoNotWaitForALineThatDoesNotCome) {
 TEST_F(DocumentStream, ReadsABoundedNumberAhead) {
   Lines lines(100000);
   FakeEngine engine(64);
-  int64_t most = 0;
+  // Nobody takes the first row until reading rests.
   take_ = [&] {
-    most = std::max(most, lines.num_read() - std::ssize(rows_));
-    std::this_thread::sleep_for(std::chrono::microseconds(20));
-    return rows_.size() < 2000;
+    for (int64_t before = -1; before != lines.num_read();) {
+      before = lines.num_read();
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+    return false;
   };
   run(lines, engine, 512);
-  // 6 steps' worth of rows; of seven lines one is bad, and the others have 300 rows and more on average.
-  EXPECT_LE(most, 6 * 512 / 200 + 8);
+  // About 8,000 results wait for their turn, 3 steps' worth of rows for theirs.
+  EXPECT_GT(lines.num_read(), 4000);
+  EXPECT_LE(lines.num_read(), 8192 + 3 * 512 / 200 + 8);
 }
 
 TEST_F(DocumentStream, EndsWhenThereIsEnough) {
@@ -321,6 +347,205 @@ TEST_F(DocumentStream, ADocumentWithoutAFiniteJudgementIsBadAlone) {
   ASSERT_EQ(rows_.size(), 3u);
   EXPECT_TRUE(rows_[0].reward && rows_[2].reward);
   EXPECT_EQ(rows_[1].error, "log_odds: chunk 1: expected finite logits, got nan");
+}
+
+// --- Several replicas ---
+
+class Replicas : public DocumentStream {
+ protected:
+  // What one replica gives.
+  std::vector<Row> rows_of_one(int64_t num_lines) {
+    Lines lines(num_lines);
+    FakeEngine engine(512);
+    run(lines, engine);
+    return std::exchange(rows_, {});
+  }
+  // `engines`, named a, b, ..
+  static std::vector<Replica> replicas_of(std::deque<FakeEngine>& engines) {
+    std::vector<Replica> replicas;
+    for (FakeEngine& engine : engines) {
+      replicas.push_back(replica_of(engine, std::string(1, static_cast<char>('a' + replicas.size()))));
+    }
+    return replicas;
+  }
+};
+
+TEST_F(Replicas, GiveTheRowsOfOneInOrderWhateverTheSpeed) {
+  const std::vector<Row> expected = rows_of_one(300);
+  const int64_t num_forward_rows = std::exchange(times_, {}).num_forward_rows;
+  for (int seed = 0; seed < 20; ++seed) {
+    rows_.clear();
+    times_ = {};
+    Lines lines(300);
+    std::deque<FakeEngine> engines;
+    for (int i = 0; i < 2 + seed % 4; ++i) {
+      engines.emplace_back(64 << seed % 5).before_step = [random = std::mt19937(seed * 10 + i)]() mutable {
+        if (random() % 4 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 500));
+      };
+    }
+    run(lines, replicas_of(engines));
+    ASSERT_EQ(rows_, expected);
+    EXPECT_EQ(times_.num_forward_rows, num_forward_rows);
+  }
+}
+
+TEST_F(Replicas, AllWork) {
+  Lines lines(400);
+  std::deque<FakeEngine> engines;
+  for (int i = 0; i < 4; ++i) {
+    engines.emplace_back(512).before_step = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+  }
+  run(lines, replicas_of(engines));
+  for (const FakeEngine& engine : engines) EXPECT_GE(engine.num_steps, 5);
+}
+
+TEST_F(Replicas, AreNotHeldUpByOneHugeDocument) {
+  Lines lines(200);
+  std::atomic<int64_t> num_steps = 0;
+  std::deque<FakeEngine> engines;
+  for (int i = 0; i < 2; ++i) {
+    FakeEngine& engine = engines.emplace_back(64);
+    engine.before_step = [&engine, &num_steps, is_first = i == 0] {
+      ++num_steps;
+      // The first one sits at its first document until the other has come far.
+      while (is_first && engine.num_steps == 0 && num_steps < 100) std::this_thread::yield();
+    };
+  }
+  run(lines, replicas_of(engines));
+  expect_lines(200);
+}
+
+TEST_F(Replicas, TheDocumentsOfOneThatFailMoveToTheOthers) {
+  const std::vector<Row> expected = rows_of_one(300);
+  Lines lines(300);
+  std::deque<FakeEngine> engines;
+  for (int i = 0; i < 3; ++i) engines.emplace_back(64);
+  engines[1].fails_at = [n = 0](int64_t) mutable { return ++n == 7; };
+  run(lines, replicas_of(engines));
+  EXPECT_EQ(rows_, expected);
+  EXPECT_EQ(warnings_, std::vector<std::string>{"b: out of order"});
+}
+
+TEST_F(Replicas, ADocumentThatFailsTwiceIsBadAloneAndTheReplicasGoOn) {
+  std::vector<Row> expected = rows_of_one(300);
+  const size_t culprit = 200;
+  ASSERT_TRUE(expected[culprit].reward);
+  for (const int num_replicas : {2, 3}) {
+    rows_.clear();
+    warnings_.clear();
+    Lines lines(300);
+    std::deque<FakeEngine> engines;
+    for (int i = 0; i < num_replicas; ++i) {
+      engines.emplace_back(512).fails_at = [&](int64_t ticket) { return ticket == int64_t{culprit}; };
+    }
+    run(lines, replicas_of(engines));
+    ASSERT_EQ(rows_.size(), 300u);
+    EXPECT_TRUE(std::regex_match(rows_[culprit].error, std::regex("model: [abc]: out of order; [abc]: out of order")))
+        << rows_[culprit].error;
+    EXPECT_NE(rows_[culprit].error[7], rows_[culprit].error[24]);
+    EXPECT_EQ(warnings_.size(), 2u);
+    rows_[culprit] = expected[culprit];
+    EXPECT_EQ(rows_, expected);
+  }
+}
+
+TEST_F(Replicas, OneThatFailsItsCheckIsLeftOut) {
+  const std::vector<Row> expected = rows_of_one(300);
+  Lines lines(300);
+  std::deque<FakeEngine> engines;
+  for (int i = 0; i < 2; ++i) engines.emplace_back(64);
+  engines[0].fails_at = [](int64_t) { return true; };
+  std::vector<Replica> replicas = replicas_of(engines);
+  replicas[0].check = [] { throw Error("no answer"); };
+  run(lines, replicas);
+  EXPECT_EQ(rows_, expected);
+  EXPECT_EQ(engines[0].num_steps, 1);
+  EXPECT_EQ(warnings_, (std::vector<std::string>{"a: out of order", "a: takes no more documents: no answer"}));
+}
+
+TEST_F(Replicas, TheLastOneTriesAgainWhatItFailedAt) {
+  const std::vector<Row> expected = rows_of_one(100);
+  Lines lines(100);
+  std::deque<FakeEngine> engines;
+  for (int i = 0; i < 2; ++i) engines.emplace_back(64);
+  engines[0].fails_at = [](int64_t) { return true; };
+  engines[1].fails_at = [n = 0](int64_t) mutable { return ++n == 5; };
+  std::vector<Replica> replicas = replicas_of(engines);
+  replicas[0].check = [] { throw Error("no answer"); };
+  run(lines, replicas);
+  int64_t num_failed = 0;
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    if (rows_[i] == expected[i]) continue;
+    EXPECT_TRUE(rows_[i].error.ends_with(": out of order")) << rows_[i].error;  // it was alone when it failed again
+    ++num_failed;
+  }
+  EXPECT_LE(num_failed, 1);
+}
+
+TEST_F(Replicas, WithoutAnyLeftTheRunEnds) {
+  const std::vector<Row> expected = rows_of_one(100);
+  Lines lines(100);
+  std::deque<FakeEngine> engines;
+  for (int i = 0; i < 3; ++i) engines.emplace_back(64).fails_at = [](int64_t ticket) { return ticket > 40; };
+  std::vector<Replica> replicas = replicas_of(engines);
+  for (Replica& replica : replicas) replica.check = [] { throw Error("no answer"); };
+  EXPECT_THROW(run(lines, replicas), Error);
+  EXPECT_LE(rows_.size(), 44u);  // one more may have failed twice, between bad lines
+  rows_.resize(std::min<size_t>(rows_.size(), 41));
+  EXPECT_TRUE(std::equal(rows_.begin(), rows_.end(), expected.begin()));
+}
+
+TEST_F(Replicas, AFailureIsMendedWhileTheInputPauses) {
+  std::mutex mutex;
+  std::condition_variable wake;
+  int64_t num_taken = 0;
+  Lines lines(12, [&](int64_t number) {
+    if (number != 6) return;
+    std::unique_lock lock(mutex);  // the sixth line comes once all before are answered
+    EXPECT_TRUE(wake.wait_for(lock, std::chrono::seconds(60), [&] { return num_taken == 5; }));
+  });
+  take_ = [&] {
+    const std::lock_guard lock(mutex);
+    ++num_taken;
+    wake.notify_all();
+    return true;
+  };
+  std::deque<FakeEngine> engines;
+  for (int i = 0; i < 2; ++i) engines.emplace_back(512);
+  std::atomic<bool> has_failed = false;
+  const auto fails_once = [&](int64_t ticket) { return ticket == 4 && !has_failed.exchange(true); };
+  for (FakeEngine& engine : engines) engine.fails_at = fails_once;
+  run(lines, replicas_of(engines));
+  expect_lines(12);
+  EXPECT_TRUE(has_failed);
+}
+
+TEST_F(Replicas, AStopEndsThemAllAlsoThoseThatWait) {
+  for (int round = 0; round < 20; ++round) {
+    stop_ = false;
+    rows_.clear();
+    Lines* source = nullptr;
+    Lines lines(10, [&](int64_t number) {
+      if (number == 2) source->wait();
+    });
+    source = &lines;
+    std::deque<FakeEngine> engines;
+    std::atomic<int> num_steps = 0;
+    for (int i = 0; i < 3; ++i) {
+      engines.emplace_back(512).before_step = [&] {
+        ++num_steps;
+        while (!stop_) std::this_thread::yield();
+      };
+    }
+    std::thread signal([&] {
+      while (num_steps == 0) std::this_thread::yield();
+      stop_ = true;
+      lines.interrupt();
+    });
+    run(lines, replicas_of(engines));
+    signal.join();
+    EXPECT_LE(rows_.size(), 1u);
+  }
 }
 
 }  // namespace
