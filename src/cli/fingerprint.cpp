@@ -108,8 +108,8 @@ RunState state_of_run(const Options& options, const ScorerOptions& scorer) {
   state.recorded = {{"prm_score", PRM_SCORE_VERSION},
                     {"torch", torch_version()},
                     {"cpu", cpu_name()},
-                    {"device", resolved.device},
-                    {"threads", std::to_string(resolved.threads)}};
+                    {"device", resolved.device.substr(0, resolved.device.find(','))},
+                    {"threads", std::to_string(resolved.threads_per_replica)}};  // whose number moves bits
   if (!resolved.gpu.model.empty()) {
     state.recorded["gpu"] = resolved.gpu.model;
     state.recorded["gpu driver"] = resolved.gpu.driver;

@@ -88,9 +88,15 @@ bool set_pair(std::string& first, std::string& second, std::string_view text) {
 
 bool set_device(std::string& target, std::string_view text) {
   target = text;
-  if (text == "auto" || text == "cpu" || text == "cuda") return true;
-  int index = 0;
-  return text.starts_with("cuda:") && set_integer(index, text.substr(5), 0, 127);
+  if (text == "auto" || text == "cuda" || text == "cuda:all") return true;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view name = text.substr(begin, end - begin);
+    int index = 0;
+    if (name != "cpu" && !(name.starts_with("cuda:") && set_integer(index, name.substr(5), 0, 127))) return false;
+    begin = end + 1;
+  }
+  return true;
 }
 
 std::string json_of(bool value) { return value ? "true" : "false"; }

@@ -317,7 +317,18 @@ CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model)
   });
 }
 
+CpuStepModel::CpuStepModel(const CpuStepModel& other, Shared /*tag*/)
+    : model_(other.model_),
+      layers_(other.layers_),
+      norm_(other.norm_),
+      label_difference_(other.label_difference_),
+      rotary_(other.rotary_) {}
+
 CpuStepModel::~CpuStepModel() = default;
+
+std::unique_ptr<CpuStepModel> CpuStepModel::replica() const {
+  return std::unique_ptr<CpuStepModel>(new CpuStepModel(*this, Shared{}));
+}
 
 std::shared_ptr<const CpuStepModel::Layer> CpuStepModel::layer(int64_t index) const {
   return layers_.empty() ? std::make_shared<const Layer>(model_->weights.layer(index)) : layers_[index];

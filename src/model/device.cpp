@@ -1,5 +1,6 @@
 #include "prm_score/model/device.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <climits>
@@ -11,6 +12,7 @@
 #include <ATen/Parallel.h>
 #include <c10/core/DeviceGuard.h>
 #include <dlfcn.h>
+#include <omp.h>
 #include <sched.h>
 
 #include "prm_score/error.h"
@@ -103,6 +105,34 @@ c10::Device cuda_device(int index, const std::string& option) {
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
+c10::Device one_of_list(std::string_view name, const std::string& option) {
+  constexpr std::string_view kCudaPrefix = "cuda:";
+  if (name == "cpu") return c10::kCPU;
+  const auto index = name.starts_with(kCudaPrefix) ? parse_index(name.substr(kCudaPrefix.size())) : std::nullopt;
+  if (!index) {
+    throw Error(option + ": expected auto, cpu, cuda, cuda:N, cuda:all, or several as cuda:0,cuda:1 or cpu,cpu");
+  }
+  return cuda_device(*index, option);
+}
+
+// Other hardware computes other last digits: what a document gets would be chance.
+void expect_one_model(const std::vector<c10::Device>& devices, const std::string& option) {
+  const auto name_of = [](c10::Device device) { return device.is_cpu() ? "CPU" : gpu_model(device.index()); };
+  for (const c10::Device device : devices) {
+    if (name_of(device) == name_of(devices[0])) continue;
+    throw Error(option + ": expected devices of one model, found " + devices[0].str() + " (" + name_of(devices[0]) +
+                ") and " + device.str() + " (" + name_of(device) + ")");
+  }
+}
+
+std::vector<c10::Device> all_gpus(const std::string& option) {
+  std::vector<c10::Device> devices = {cuda_device(0, option)};
+  const int num_devices = static_cast<int>(at::detail::getCUDAHooks().getNumGPUs());
+  for (int index = 1; index < num_devices; ++index) devices.push_back(cuda_device(index, option));
+  expect_one_model(devices, option);
+  return devices;
+}
+
 }  // namespace
 
 int num_processors() {
@@ -121,20 +151,23 @@ std::string libtorch_folder() {
   return folder.data();
 }
 
-c10::Device parse_device(std::string_view name) {
-  const std::string option = "--device " + std::string(name);
-  return with_torch_errors(option, [&]() -> c10::Device {
-    constexpr std::string_view kCudaPrefix = "cuda:";
-    if (name == "cpu") return c10::kCPU;
-    if (name == "auto") {
+std::vector<c10::Device> parse_devices(std::string_view list) {
+  const std::string option = "--device " + std::string(list);
+  return with_torch_errors(option, [&]() -> std::vector<c10::Device> {
+    if (list == "auto") {
       const bool has_gpu = !find_no_gpu() && !find_too_old(0) && !load_cuda_library();
-      return has_gpu ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
+      return {has_gpu ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU)};
     }
-    if (name == "cuda") return cuda_device(0, option);
-    const bool has_prefix = name.substr(0, kCudaPrefix.size()) == kCudaPrefix;
-    const auto index = has_prefix ? parse_index(name.substr(kCudaPrefix.size())) : std::nullopt;
-    if (!index) throw Error(option + ": expected auto, cpu, cuda or cuda:N");
-    return cuda_device(*index, option);
+    if (list == "cuda") return {cuda_device(0, option)};
+    if (list == "cuda:all") return all_gpus(option);
+    std::vector<c10::Device> devices;
+    for (size_t begin = 0; begin <= list.size();) {
+      const size_t end = std::min(list.find(',', begin), list.size());
+      devices.push_back(one_of_list(list.substr(begin, end - begin), option));
+      begin = end + 1;
+    }
+    expect_one_model(devices, option);
+    return devices;
   });
 }
 
@@ -182,13 +215,21 @@ std::string gpu_driver_version() {
   return is_known ? version.data() : kUnknown;
 }
 
-int set_num_threads(int64_t num_threads) {
+NumThreads split_threads(int64_t num_threads, int64_t num_replicas) {
   if (num_threads < 0 || num_threads > INT_MAX) {
     throw Error("--threads " + std::to_string(num_threads) + ": expected at least 0");
   }
-  const int resolved = num_threads == 0 ? num_processors() : static_cast<int>(num_threads);
-  at::set_num_threads(resolved);
-  return resolved;
+  const int all = num_threads == 0 ? num_processors() : static_cast<int>(num_threads);
+  return {.all = all, .per_replica = static_cast<int>(std::max<int64_t>(1, all / num_replicas))};
+}
+
+void set_num_threads(int num_threads) { at::set_num_threads(num_threads); }
+
+void set_own_num_threads(int num_threads) {
+  // What gives a thread the process's number, once: in libtorch, and in this library, which has that code a second time.
+  static_cast<void>(at::get_num_threads());
+  at::internal::lazy_init_num_threads();
+  omp_set_num_threads(num_threads);
 }
 
 }  // namespace prm_score

@@ -163,7 +163,6 @@ class SharedScorer {
 
  private:
   void run(DocumentList& source, std::vector<DocumentReward>& rewards, const StopFlag& stop) {
-    set_own_num_threads(scorer_->info().threads);
     const auto take = [&](const RowOrigin&, const DocumentReward& reward) {
       rewards.push_back(reward);
       return true;

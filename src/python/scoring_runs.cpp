@@ -8,9 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include <ATen/Parallel.h>
 #include <nanobind/nanobind.h>
-#include <omp.h>
 #include <unistd.h>
 
 #include "prm_score/error.h"
@@ -106,13 +104,6 @@ void run_beside_python(std::timed_mutex& turn, const std::function<void(const St
   never_return_to_an_ended_interpreter();
   if (interruption) throw *std::move(interruption);
   end.get();
-}
-
-void set_own_num_threads(int num_threads) {
-  // What gives a thread the process's number, once: in libtorch, and in this module, which has that code a second time.
-  static_cast<void>(at::get_num_threads());
-  at::internal::lazy_init_num_threads();
-  omp_set_num_threads(num_threads);
 }
 
 void end_all_runs() { runs_under_way().close(); }

@@ -18,9 +18,6 @@ using StopFlag = std::atomic<bool>;
 // use them, so a process that is forked off later has nothing of them that does not work any more.
 void run_beside_python(std::timed_mutex& turn, const std::function<void(const StopFlag& stop)>& work);
 
-// The number of threads that torch uses for the calling thread and no other.
-void set_own_num_threads(int num_threads);
-
 // Ends every run and waits until none is left; none begins any more. For the end of the interpreter, which threads of
 // the daemon kind outlive. To be called without Python's lock.
 void end_all_runs();

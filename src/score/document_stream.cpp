@@ -133,6 +133,7 @@ class Worker {
   // Until there is no more to do; what the replica ended with, if it failed.
   [[nodiscard]] std::exception_ptr work() {
     Engine& engine = *replica_.engine;
+    replica_.begin();
     engine.clear();
     for (;;) {
       // What is there, up to a full step; wait only if nothing is under way.

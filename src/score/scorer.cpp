@@ -1,6 +1,8 @@
 #include "prm_score/score/scorer.h"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -19,12 +21,12 @@
 namespace prm_score {
 namespace {
 
-WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& tokenizer) {
+WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& tokenizer, at::Device device) {
   WeightOptions weights;
   weights.layer_memory = options.weight_memory;
-  weights.device = parse_device(options.device);
-  weights.dtype = parse_dtype(options.dtype, weights.device);
-  weights.keep_layers = !(weights.device.is_cpu() && options.prefix_sharing);
+  weights.device = device;
+  weights.dtype = parse_dtype(options.dtype, device);
+  weights.keep_layers = !(device.is_cpu() && options.prefix_sharing);
   weights.label_a_id = tokenizer.label_id(options.label_a);
   weights.label_b_id = tokenizer.label_id(options.label_b);
   if (weights.label_a_id == weights.label_b_id) {
@@ -56,9 +58,16 @@ GpuName name_of(at::Device device) {
   return device.is_cpu() ? GpuName{} : GpuName{.model = gpu_model(device.index()), .driver = gpu_driver_version()};
 }
 
-std::unique_ptr<StepModel> make_step_model(const std::shared_ptr<const LoadedModel>& model) {
-  if (model->options.device.is_cpu()) return std::make_unique<CpuStepModel>(model);
-  return std::make_unique<DeviceStepModel>(model);
+std::string joined(const std::vector<at::Device>& devices) {
+  std::string names;
+  for (const at::Device device : devices) names.append(names.empty() ? "" : ",").append(device.str());
+  return names;
+}
+
+NumThreads set_threads(const ScorerOptions& options, const std::vector<at::Device>& devices) {
+  const NumThreads threads = split_threads(options.threads, std::ssize(devices));
+  set_num_threads(threads.per_replica);
+  return threads;
 }
 
 }  // namespace
@@ -66,50 +75,97 @@ std::unique_ptr<StepModel> make_step_model(const std::shared_ptr<const LoadedMod
 struct Scorer::Impl {
   explicit Impl(const ScorerOptions& scorer_options)
       : options(scorer_options),
-        threads(set_num_threads(options.threads)),
+        devices(parse_devices(options.device)),
+        threads(set_threads(options, devices)),
         tokenizer(load_tokenizer(options.model, {.special_tokens = options.special_tokens})),
-        model(load(options, weight_options(options, *tokenizer))),
-        prompt_builder(*tokenizer, options.prompt, model->config.max_positions()) {
-    const ModelConfig& config = model->config;
-    if (tokenizer->vocab_size() > config.vocab_size) {
+        models(load_models()),
+        prompt_builder(*tokenizer, options.prompt, config().max_positions()) {
+    if (tokenizer->vocab_size() > config().vocab_size) {
       throw Error("config.json: vocab_size: expected at least " + std::to_string(tokenizer->vocab_size()) + ", as " +
-                  tokenizer->file_name() + " has ids up to there, got " + std::to_string(config.vocab_size));
+                  tokenizer->file_name() + " has ids up to there, got " + std::to_string(config().vocab_size));
     }
-    info.model_type = config.model_type;
-    info.device = model->options.device.str();
-    info.dtype = dtype_name(model->options.dtype);
-    info.threads = threads;
-    info.max_positions = config.max_positions();
+    const WeightOptions& weights = models[0]->options;
+    info.model_type = config().model_type;
+    info.device = joined(devices);
+    info.dtype = dtype_name(weights.dtype);
+    info.num_replicas = static_cast<int>(devices.size());
+    info.threads = threads.all;
+    info.threads_per_replica = threads.per_replica;
+    info.max_positions = config().max_positions();
     info.max_context = prompt_builder.max_context();
-    info.max_batch_tokens = options.max_batch_tokens > 0 ? std::max(options.max_batch_tokens, kMinBatchTokens)
-                                                         : default_max_batch_tokens(*model, threads);
-    info.label_a_id = model->options.label_a_id;
-    info.label_b_id = model->options.label_b_id;
+    info.max_batch_tokens = max_batch_tokens();
+    info.label_a_id = weights.label_a_id;
+    info.label_b_id = weights.label_b_id;
     info.torch_version = torch_version();
-    info.gpu = name_of(model->options.device);
-    engine = make_engine();
-    const bool is_wanted = options.self_check.value_or(!model->options.device.is_cpu());
-    if (options.prefix_sharing && is_wanted) check_engine();
-  }
-
-  void check_engine() {
+    info.gpu = name_of(devices[0]);
+    make_replicas();
+    const bool is_wanted = options.self_check.value_or(!devices[0].is_cpu());
+    if (!options.prefix_sharing || !is_wanted) return;
     const ScopedSeconds timed(info.self_check_seconds);
-    self_check(*engine, model);
+    for (const Replica& replica : replicas) replica.check();
   }
 
-  [[nodiscard]] std::unique_ptr<Engine> make_engine() const {
+  [[nodiscard]] const ModelConfig& config() const { return models[0]->config; }
+
+  // One for all replicas on the CPU, one for each on GPUs.
+  [[nodiscard]] std::vector<std::shared_ptr<const LoadedModel>> load_models() const {
+    std::vector<std::shared_ptr<const LoadedModel>> loaded;
+    for (const at::Device device : devices) {
+      const bool is_there = !loaded.empty() && device.is_cpu();
+      loaded.push_back(is_there ? loaded[0] : load(options, weight_options(options, *tokenizer, device)));
+    }
+    return loaded;
+  }
+
+  [[nodiscard]] int64_t max_batch_tokens() const {
+    if (options.max_batch_tokens > 0) return std::max(options.max_batch_tokens, kMinBatchTokens);
+    int64_t least = std::numeric_limits<int64_t>::max();
+    for (const auto& model : models) least = std::min(least, default_max_batch_tokens(*model, threads.per_replica));
+    return least;
+  }
+
+  void make_replicas() {
+    std::unique_ptr<CpuStepModel> first;  // holds the layers that all replicas on the CPU share
+    for (size_t i = 0; i < devices.size(); ++i) {
+      if (devices[i].is_cpu() && options.prefix_sharing && !first) first = std::make_unique<CpuStepModel>(models[i]);
+      engines.push_back(make_engine(models[i], first.get()));
+      replicas.push_back({.engine = engines[i].get(),
+                          .name = devices[i].str(),
+                          .begin = [n = threads.per_replica] { set_own_num_threads(n); },
+                          .check = [engine = engines[i].get(), model = models[i]] { self_check(*engine, model); }});
+      if (devices[i].is_cpu() && devices.size() > 1) replicas[i].name += " replica " + std::to_string(i);
+    }
+  }
+
+  [[nodiscard]] std::unique_ptr<Engine> make_engine(const std::shared_ptr<const LoadedModel>& model,
+                                                    const CpuStepModel* on_cpu) const {
     if (!options.prefix_sharing) return std::make_unique<OracleEngine>(model);
-    return std::make_unique<SharedPrefixEngine>(std::make_unique<SplittingStepModel>(make_step_model(model)),
+    std::unique_ptr<StepModel> steps;
+    if (on_cpu != nullptr) {
+      steps = on_cpu->replica();
+    } else {
+      steps = std::make_unique<DeviceStepModel>(model);
+    }
+    return std::make_unique<SharedPrefixEngine>(std::make_unique<SplittingStepModel>(std::move(steps)),
                                                 info.max_batch_tokens);
   }
 
+  // No row leaves that may come from weights that somebody has written over.
+  void expect_unchanged() const {
+    for (const auto& model : models) {
+      if (&model == &models[0] || model != models[0]) model->weights.expect_unchanged();
+    }
+  }
+
   ScorerOptions options;
-  int threads;  // set before the first tensor is made
+  std::vector<at::Device> devices;  // of each replica
+  NumThreads threads;               // set before the first tensor is made
   std::unique_ptr<Tokenizer> tokenizer;
-  std::shared_ptr<const LoadedModel> model;
+  std::vector<std::shared_ptr<const LoadedModel>> models;  // of each replica
   PromptBuilder prompt_builder;
   ScorerInfo info;
-  std::unique_ptr<Engine> engine;
+  std::vector<std::unique_ptr<Engine>> engines;  // of each replica
+  std::vector<Replica> replicas;
 };
 
 namespace {
@@ -128,11 +184,13 @@ class OneDocument final : public LineSource {
 }  // namespace
 
 ResolvedDevice resolve_device(const ScorerOptions& options) {
-  const at::Device device = parse_device(options.device);
-  return {.device = device.str(),
-          .dtype = std::string(dtype_name(parse_dtype(options.dtype, device))),
-          .threads = set_num_threads(options.threads),
-          .gpu = name_of(device)};
+  const std::vector<at::Device> devices = parse_devices(options.device);
+  const NumThreads threads = set_threads(options, devices);
+  return {.device = joined(devices),
+          .dtype = std::string(dtype_name(parse_dtype(options.dtype, devices[0]))),
+          .threads = threads.all,
+          .threads_per_replica = threads.per_replica,
+          .gpu = name_of(devices[0])};
 }
 
 std::string torch_version() { return TORCH_VERSION; }
@@ -171,13 +229,13 @@ void Scorer::score(LineSource& source, const TakeReward& take, const std::atomic
                                  .spans = impl_->options.spans,
                                  .ids_sha256 = impl_->options.ids_sha256,
                                  .stop = &stop,
-                                 .times = times};
-  // No row leaves that may come from weights that somebody has written over.
+                                 .times = times,
+                                 .warn = impl_->options.warn};
   const TakeReward take_if_unchanged = [&](const RowOrigin& origin, const DocumentReward& reward) {
-    impl_->model->weights.expect_unchanged();
+    impl_->expect_unchanged();
     return take(origin, reward);
   };
-  score_stream(impl_->prompt_builder, *impl_->engine, options, source, take_if_unchanged);
+  score_stream(impl_->prompt_builder, impl_->replicas, options, source, take_if_unchanged);
 }
 
 }  // namespace prm_score

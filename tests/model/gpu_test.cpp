@@ -41,7 +41,7 @@ namespace {
 
 bool has_gpu() {
   static const bool is_required = std::getenv("PRM_SCORE_TEST_REQUIRE_GPU") != nullptr;
-  static const bool found = parse_device(is_required ? "cuda" : "auto").is_cuda();
+  static const bool found = parse_devices(is_required ? "cuda" : "auto").at(0).is_cuda();
   return found;
 }
 

@@ -155,7 +155,7 @@ class DocumentStream : public testing::Test {
   }
 
   [[nodiscard]] static Replica replica_of(Engine& engine, std::string name = "one") {
-    return {.engine = &engine, .name = std::move(name), .check = [] {}};
+    return {.engine = &engine, .name = std::move(name), .begin = [] {}, .check = [] {}};
   }
 
   void expect_lines(int64_t num_lines) const {

@@ -27,6 +27,9 @@ class CpuStepModel final : public StepModel {
   explicit CpuStepModel(std::shared_ptr<const LoadedModel> model);
   ~CpuStepModel() override;
 
+  // Another one that shares the packed layers, for another thread.
+  [[nodiscard]] std::unique_ptr<CpuStepModel> replica() const;
+
   [[nodiscard]] std::vector<float> run(const Step& step) override;
   [[nodiscard]] std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const override;
   [[nodiscard]] int64_t block_rows() const override { return kBlockRows; }
@@ -36,6 +39,9 @@ class CpuStepModel final : public StepModel {
   class Pass;
 
   struct Layer;
+
+  struct Shared {};
+  CpuStepModel(const CpuStepModel& other, Shared);
 
   // Activations of the block that a thread works on: [kBlockRows, ..] in the compute dtype.
   struct Scratch {

@@ -29,7 +29,7 @@ class CudaModule {
   using Kernel = void*;
   using Size = std::array<unsigned, 3>;
 
-  // Compiles for the device and loads. CUDA is in use there (see parse_device). Throws Error, and OutOfMemory as all
+  // Compiles for the device and loads. CUDA is in use there (see parse_devices). Throws Error, and OutOfMemory as all
   // members do.
   CudaModule(const std::string& source, c10::Device device);
 

@@ -7,17 +7,20 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
 namespace prm_score {
 
-// `cpu`, `cuda` (the first GPU), `cuda:N`, or `auto`: the first GPU if driver, GPU and CUDA library are there, else the
-// CPU. Loads the CUDA library where needed, and then sets matrix products to full precision (no TF32, no reduced
-// accumulation in bfloat16). Throws Error `--device cuda: ..` saying what is missing. Call it before the first tensor
-// is made: libtorch looks for CUDA once. Not thread-safe.
-[[nodiscard]] c10::Device parse_device(std::string_view name);
+// The devices that `list` names, a replica of the model each: `cpu`, `cuda` (the first GPU), `cuda:N`, `auto` (the first
+// GPU if driver, GPU and CUDA library are there, else the CPU), `cuda:all`, or several of `cpu` or of `cuda:N` with commas
+// between them. Loads the CUDA library where needed, and then sets matrix products to full precision (no TF32, no
+// reduced accumulation in bfloat16). Throws Error `--device cuda: ..` saying what is missing, and if the devices are
+// not of one model: their last digits would differ. Call it before the first tensor is made: libtorch looks for CUDA
+// once. Not thread-safe.
+[[nodiscard]] std::vector<c10::Device> parse_devices(std::string_view list);
 
 // `float32`, `bfloat16`, or `auto`: float32 on the CPU, bfloat16 on a GPU. Throws Error for another name.
 [[nodiscard]] c10::ScalarType parse_dtype(std::string_view name, c10::Device device);
@@ -35,9 +38,18 @@ namespace prm_score {
 [[nodiscard]] std::string gpu_model(int index);
 [[nodiscard]] std::string gpu_driver_version();
 
-// CPU threads that one operation of the model may use. 0 = as many as there are processors for this process. Throws
-// Error if negative. Returns the number set. Of the whole process; not thread-safe.
-int set_num_threads(int64_t num_threads);
+// `num_threads` CPU threads in all, for `num_replicas` that each have as many, at least one: these are the threads that
+// one operation of the model may use. 0 = as many as there are processors for this process. Throws Error if negative.
+struct NumThreads {
+  int all = 0, per_replica = 0;
+};
+[[nodiscard]] NumThreads split_threads(int64_t num_threads, int64_t num_replicas);
+
+// Threads that one operation of libtorch may use, of the whole process; not thread-safe.
+void set_num_threads(int num_threads);
+
+// The same, for operations that the calling thread starts. Thread-safe.
+void set_own_num_threads(int num_threads);
 
 // That this process may use.
 [[nodiscard]] int num_processors();

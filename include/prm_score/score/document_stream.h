@@ -37,8 +37,9 @@ using TakeReward = std::function<bool(const RowOrigin& origin, const DocumentRew
 // An engine that works beside others.
 struct Replica {
   Engine* engine = nullptr;
-  std::string name;  // "cuda:1", for messages
-  // After a failure, with several replicas: throws Error if the engine cannot be trusted any more.
+  std::string name;             // "cuda:1", for messages
+  std::function<void()> begin;  // called first on the thread that computes
+  // Throws Error if the engine cannot be trusted. Called after a failure, if there are several replicas.
   std::function<void()> check;
 };
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,9 +21,9 @@ struct ScorerOptions {
   std::filesystem::path model;                // checkpoint folder in the Hugging Face layout
   std::filesystem::path random_weights = {};  // a config.json: weights of that shape drawn from a seed, in place of the
                                               // checkpoint's; empty = none
-  std::string device = "auto";                // auto, cpu, cuda, cuda:N
+  std::string device = "auto";                // auto, cpu, cuda, cuda:N, cuda:all, cuda:0,cuda:1, cpu,cpu: a replica each
   std::string dtype = "auto";                 // auto (float32 on CPU, bfloat16 on CUDA), float32, bfloat16
-  int threads = 0;  // CPU threads in all; 0 = as many as there are processors for this process
+  int threads = 0;  // CPU threads of all replicas; 0 = as many as there are processors for this process
   std::string label_a = "A", label_b = "B";
   SpecialTokens special_tokens = SpecialTokens::kParse;
   PromptOptions prompt;
@@ -32,6 +33,7 @@ struct ScorerOptions {
   bool prefix_sharing = true;                           // false: the oracle path, each prompt on its own
   std::optional<bool> self_check = std::nullopt;        // before the first document; not given: on CUDA only
   int64_t max_batch_tokens = 0;  // rows of one model step at most, at least kMinBatchTokens; 0 = what suits the device
+  std::function<void(const std::string&)> warn = nullptr;  // told of replicas that fail, on the thread of score()
 };
 
 // No step is smaller than the rows that are computed together.
@@ -45,8 +47,9 @@ struct GpuName {
 // What the options came to, for the metadata.
 struct ScorerInfo {
   std::string model_type;     // qwen2, qwen3, llama, mistral
-  std::string device, dtype;  // as resolved
-  int threads = 0;
+  std::string device, dtype;  // as resolved; "cuda:0,cuda:1" for two replicas
+  int num_replicas = 0;
+  int threads = 0, threads_per_replica = 0;
   int64_t max_positions = 0;  // longest prompt in tokens
   int64_t max_context = 0;    // as resolved
   int64_t max_batch_tokens = 0;
@@ -58,7 +61,7 @@ struct ScorerInfo {
 
 struct ResolvedDevice {
   std::string device, dtype;
-  int threads = 0;
+  int threads = 0, threads_per_replica = 0;
   GpuName gpu;  // empty on the CPU
 };
 
