@@ -172,7 +172,7 @@ int check(const Run& run) {
   } else {
     golden = open_golden(options, stop);
   }
-  const ScorerOptions opened = scorer_options(options);
+  const ScorerOptions opened = scorer_options_of_run(options, metadata);
   Scorer scorer(opened);
   describe_checkpoint(metadata, opened, scorer);
 

@@ -108,7 +108,7 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
   RunCounts& counts = metadata.counts;
   PairReader reader(reader_options(options, stop), options.pair_fields);
   JsonlWriter writer = standard_output(stop.fd());
-  const ScorerOptions opened = scorer_options(options);
+  const ScorerOptions opened = scorer_options_of_run(options, metadata);
   Scorer scorer(opened);
   describe_checkpoint(metadata, opened, scorer);
 

@@ -123,7 +123,7 @@ RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutpu
 int score_documents(const Options& options, StopSignals& stop, std::chrono::steady_clock::time_point start,
                     Metadata& metadata) {
   RunCounts& counts = metadata.counts;
-  const auto opened = scorer_options(options);
+  const auto opened = scorer_options_of_run(options, metadata);
   // A complete output does not need its input any more; otherwise a missing input is told before the checkpoint is
   // read.
   std::optional<JsonlReader> input;

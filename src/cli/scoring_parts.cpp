@@ -88,6 +88,15 @@ RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentR
   return counts;
 }
 
+ScorerOptions scorer_options_of_run(const Options& options, Metadata& metadata) {
+  ScorerOptions scorer = scorer_options(options);
+  scorer.warn = [warn = scorer.warn, &metadata](const std::string& warning) {
+    warn(warning);
+    metadata.replica_failures.push_back(warning);
+  };
+  return scorer;
+}
+
 void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer) {
   const auto& info = scorer.info();
   CheckpointMetadata checkpoint;
@@ -105,7 +114,9 @@ void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const
   checkpoint.tokenizer_sha256 = scorer.tokenizer().file_sha256();
   checkpoint.device = info.device;
   checkpoint.dtype = info.dtype;
+  checkpoint.num_replicas = info.num_replicas;
   checkpoint.threads = info.threads;
+  checkpoint.threads_per_replica = info.threads_per_replica;
   checkpoint.max_positions = info.max_positions;
   checkpoint.max_context = info.max_context;
   checkpoint.max_batch_tokens = info.max_batch_tokens;
@@ -116,8 +127,8 @@ void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const
   metadata.times.emplace();
   metadata.times->load = info.load_seconds;
   metadata.times->self_check = info.self_check_seconds;
-  spdlog::info("{}: {} on {} in {}, {} threads", options.model.string(), info.model_type, info.device, info.dtype,
-               info.threads);
+  spdlog::info("{}: {} on {} in {}, {} {}", options.model.string(), info.model_type, info.device, info.dtype,
+               info.threads, info.threads == 1 ? "thread" : "threads");
 }
 
 int run_with_metadata(const Options& options, const std::vector<std::string>& command_line, const StopSignals& stop,

@@ -29,6 +29,9 @@ class ReaderSource final : public LineSource {
 // `counts` with the row of one more document.
 [[nodiscard]] RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentReward& reward);
 
+// What a run opens its Scorer with: replicas that fail are told to the user and in `metadata`, which must outlive it.
+[[nodiscard]] ScorerOptions scorer_options_of_run(const Options& options, Metadata& metadata);
+
 // What is known once the checkpoint is open; also told to the user.
 void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer);
 

@@ -60,7 +60,9 @@ Json checkpoint_json(const CheckpointMetadata& checkpoint) {
 Json engine_json(const CheckpointMetadata& checkpoint) {
   return {{"device", checkpoint.device},
           {"dtype", checkpoint.dtype},
+          {"replicas", checkpoint.num_replicas},
           {"threads", checkpoint.threads},
+          {"threads_per_replica", checkpoint.threads_per_replica},
           {"max_positions", checkpoint.max_positions},
           {"max_context", checkpoint.max_context},
           {"max_batch_tokens", checkpoint.max_batch_tokens},
@@ -145,6 +147,7 @@ std::string format_metadata(const Metadata& metadata) {
     json["times"] = times_json(*times);
     json["throughput"] = throughput_json(metadata, *times);
   }
+  json["replica_failures"] = metadata.replica_failures;
   json["stopped_by"] = metadata.stopped_by.empty() ? Json(nullptr) : Json(metadata.stopped_by);
   json["exit_code"] = metadata.exit_code;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

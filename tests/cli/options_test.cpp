@@ -89,7 +89,7 @@ struct Example {
 };
 
 constexpr Example kExamples[] = {{"model", "m", "\"m\""},
-                                 {"device", "cuda:1", "\"cuda:1\""},
+                                 {"device", "cuda:0,cuda:1", "\"cuda:0,cuda:1\""},
                                  {"dtype", "bfloat16", "\"bfloat16\""},
                                  {"threads", "3", "3"},
                                  {"text-field", "body", "\"body\""},
@@ -262,7 +262,9 @@ TEST_F(CommandLineTest, WrongValuesNameFlagExpectedAndFound) {
                                                                                     {"--device", "cuda:"},
                                                                                     {"--device", "cuda:-1"},
                                                                                     {"--device", "cuda:x"},
-                                                                                    {"--device", "cpu,cpu"},
+                                                                                    {"--device", "cpu,"},
+                                                                                    {"--device", "cpu,auto"},
+                                                                                    {"--device", "cuda:0,,cuda:1"},
                                                                                     {"--dtype", "float64"},
                                                                                     {"--threads", "0"},
                                                                                     {"--threads", "5000"},

@@ -28,7 +28,9 @@ TEST(FormatMetadata, HoldsWhatTheHeaderSays) {
                                            .tokenizer_sha256 = "ab",
                                            .device = "cpu",
                                            .dtype = "float32",
+                                           .num_replicas = 1,
                                            .threads = 2,
+                                           .threads_per_replica = 2,
                                            .max_positions = 100,
                                            .max_context = 64,
                                            .max_batch_tokens = 2048,
@@ -67,15 +69,15 @@ TEST(FormatMetadata, HoldsWhatTheHeaderSays) {
     "checkpoint": {"folder": "/m", "random_weights": null, "model_type": "qwen2", "sha256": {"config.json": "cd"},
                    "labels": {"A": 32, "B": 33}},
     "tokenizer": {"file": "tokenizer.json", "sha256": "ab"}, "template": {"sha256": "cd"},
-    "engine": {"device": "cpu", "dtype": "float32", "threads": 2, "max_positions": 100, "max_context": 64,
-               "max_batch_tokens": 2048, "prefix_sharing": false},
+    "engine": {"device": "cpu", "dtype": "float32", "replicas": 1, "threads": 2, "threads_per_replica": 2,
+               "max_positions": 100, "max_context": 64, "max_batch_tokens": 2048, "prefix_sharing": false},
     "counts": {"lines": 9, "scored_rows": 10, "bad_rows": 0, "tokens": 3000, "chunks": 50,
                "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 0}},
     "elapsed_seconds": 1.5,
     "times": {"load_seconds": 1, "self_check_seconds": 2, "scoring_seconds": 4, "read_seconds": 5,
               "tokenize_seconds": 6, "model_seconds": 7, "write_seconds": 8},
     "throughput": {"resumed_rows": 4, "forward_rows": 100, "forward_rows_per_second": 25, "chunks_per_second": 10,
-                   "tokens_per_second": 250}, "stopped_by": null, "exit_code": 3})");
+                   "tokens_per_second": 250}, "replica_failures": [], "stopped_by": null, "exit_code": 3})");
   EXPECT_EQ(Json::parse(format_metadata(metadata)), expected);
 }
 
@@ -85,7 +87,7 @@ TEST(FormatMetadata, PartsStandInTheHeadersOrder) {
   for (const auto& [name, value] : json.items()) names.push_back(name);
   EXPECT_EQ(names, (std::vector<std::string>{"versions", "host", "command_line", "options", "checkpoint", "tokenizer",
                                              "template", "engine", "counts", "elapsed_seconds", "times", "throughput",
-                                             "stopped_by", "exit_code"}));
+                                             "replica_failures", "stopped_by", "exit_code"}));
 }
 
 TEST(FormatMetadata, SaysThatWeightsAreRandom) {
@@ -96,10 +98,12 @@ TEST(FormatMetadata, SaysThatWeightsAreRandom) {
 
 TEST(FormatMetadata, WithoutACheckpointItsPartsAreNull) {
   Metadata metadata;
+  metadata.replica_failures = {"cuda:1: gone"};
   metadata.stopped_by = "SIGTERM";
   const auto json = Json::parse(format_metadata(metadata));
   for (const char* part : {"checkpoint", "tokenizer", "engine", "times", "throughput"})
     EXPECT_TRUE(json.at(part).is_null()) << part;
+  EXPECT_EQ(json.at("replica_failures"), nlohmann::json::array({"cuda:1: gone"}));
   EXPECT_EQ(json.at("stopped_by"), "SIGTERM");
 }
 

@@ -136,7 +136,7 @@ class OptionsTest(unittest.TestCase):
             ({"stride": 65}, "stride: expected at most the chunk size, 64, got 65"),
             ({"join": "both"}, 'join: expected text or tokens, got "both"'),
             ({"labels": "A"}, "labels: expected two different labels"),
-            ({"device": "tpu"}, 'device: expected auto, cpu, cuda or cuda:N, got "tpu"'),
+            ({"device": "tpu"}, 'device: expected auto, cpu, cuda, cuda:N, cuda:all, or several as cuda:0,cuda:1 or cpu,cpu, got "tpu"'),
             ({"model": ""}, "model: expected a folder or a hub name"),
             ({"text_field": "a\0b"}, "text_field: expected no null character"),
         ):

@@ -11,8 +11,8 @@
 //                    tokenizer only
 //   tokenizer        {"file": "tokenizer.json", "sha256": ".."}
 //   template         {"sha256": ".."}
-//   engine           {"device": "cpu", "dtype": "float32", "threads": 2, "max_positions": 32768, "max_context": 32640,
-//                     "max_batch_tokens": 2048, "prefix_sharing": true}
+//   engine           {"device": "cpu", "dtype": "float32", "replicas": 1, "threads": 2, "threads_per_replica": 2,
+//                     "max_positions": 32768, "max_context": 32640, "max_batch_tokens": 2048, "prefix_sharing": true}
 //   counts           {"lines": 9, "scored_rows": 7, "bad_rows": 1, "tokens": 2100, "chunks": 35,
 //                     "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 2}}
 //   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0,
@@ -23,6 +23,7 @@
 //                     "tokenize_seconds": 0.2, "model_seconds": 2.6, "write_seconds": 0.02}; see text/stage_times.h
 //   throughput       {"resumed_rows": 0, "forward_rows": 5200, "forward_rows_per_second": 1925.9, "chunks_per_second":
 //                     13.0, "tokens_per_second": 777.8}: of `scoring_seconds`, without what an earlier run answered
+//   replica_failures what replicas failed with, ["cuda:1: .."]: others took their documents over
 //   stopped_by       null, a signal ("SIGTERM") or the message of what stopped the run
 //   exit_code        0
 //
@@ -76,7 +77,7 @@ struct CheckpointMetadata {
   int64_t label_a_id = 0, label_b_id = 0;
   std::string tokenizer_file, tokenizer_sha256;
   std::string device, dtype;
-  int threads = 0;
+  int num_replicas = 0, threads = 0, threads_per_replica = 0;
   int64_t max_positions = 0, max_context = 0, max_batch_tokens = 0;
   bool prefix_sharing = true;
 };
@@ -94,6 +95,7 @@ struct Metadata {
   std::optional<StageTimes> times;
   std::string state_json;  // format_run_state(); empty if there is none
   double elapsed_seconds = 0;
+  std::vector<std::string> replica_failures;
   std::string stopped_by;  // empty if nothing did
   int exit_code = 0;
 };
