@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "prm_score/cli/messages.h"
+#include "prm_score/text/counted.h"
 #include "prm_score/text/unicode.h"
 
 namespace prm_score {
@@ -92,7 +93,7 @@ std::string format_tolerance(const Tolerance& tolerance) {
 
 std::string check_summary(const CheckResult& result) {
   const RowComparison& comparison = result.comparison;
-  const std::string num_rows = std::to_string(comparison.rows.size()) + " rows";
+  const std::string num_rows = counted(std::ssize(comparison.rows), "row");
   const std::string difference = comparison.largest == 0 ? "no difference of numbers"
                                                          : "largest difference " + rounded(comparison.largest) + " (" +
                                                                printable(comparison.place_of_largest) + ")";
@@ -105,7 +106,7 @@ std::string format_check_report(const CheckResult& result) {
   std::string text = check_summary(result) + "\n";
   if (result.comparison.num_moved > 0) text += format_moved(result);
   if (result.comparison.num_ids_missing > 0) {
-    text += "not compared: ids of " + std::to_string(result.comparison.num_ids_missing) + " rows, which " +
+    text += "not compared: ids of " + counted(result.comparison.num_ids_missing, "row") + ", which " +
             printable(result.golden) + " does not have (check --update writes them)\n";
   }
   return text;

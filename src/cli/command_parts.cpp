@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
+#include "prm_score/io/json_line.h"
+#include "prm_score/text/counted.h"
 
 namespace prm_score {
 namespace {
@@ -14,9 +16,24 @@ void log_summary(const Metadata& run, double seconds) {
   const RunCounts& before = run.counts_before;
   const double scoring = run.times ? run.times->scoring : 0;
   const auto rate = [&](int64_t count) { return scoring > 0 ? static_cast<double>(count) / scoring : 0; };
-  spdlog::info("{} rows ({} bad), {} chunks, {} tokens in {:.1f} s; {:.1f} chunks/s, {:.0f} tokens/s once loaded",
-               counts.num_scored_rows + counts.num_bad_rows, counts.num_bad_rows, counts.num_chunks, counts.num_tokens,
-               seconds, rate(counts.num_chunks - before.num_chunks), rate(counts.num_tokens - before.num_tokens));
+  spdlog::info("{} ({} bad), {}, {} in {:.1f} s; {:.1f} chunks/s, {:.0f} tokens/s once loaded",
+               counted(counts.num_scored_rows + counts.num_bad_rows, "row"), counts.num_bad_rows,
+               counted(counts.num_chunks, "chunk"), counted(counts.num_tokens, "token"), seconds,
+               rate(counts.num_chunks - before.num_chunks), rate(counts.num_tokens - before.num_tokens));
+}
+
+// A file of another kind has no good line at all.
+void warn_of_wrong_file(const RunCounts& counts, const Options& options) {
+  if (counts.num_scored_rows > 0 || counts.num_bad_rows == 0) return;
+  if (options.command == Command::kPairs) {
+    spdlog::warn("no line could be scored: expected pairs with the fields {} and {}; documents are for prm-score alone",
+                 to_json_string(options.pair_fields.chosen), to_json_string(options.pair_fields.rejected));
+  } else {
+    spdlog::warn(
+        "no line could be scored: expected documents with the field {} (--text-field); pairs are for prm-score pairs, "
+        "rows for prm-score report",
+        to_json_string(options.fields.text));
+  }
 }
 
 }  // namespace
@@ -47,6 +64,7 @@ std::string stop_reason(RunEnd end, const RunCounts& counts) {
 int finish_run(RunEnd end, const Metadata& run, const Options& options, const StopSignals& stop,
                std::chrono::steady_clock::time_point start) {
   if (options.progress != Progress::kNone) log_summary(run, seconds_since(start));
+  if (end == RunEnd::kInput) warn_of_wrong_file(run.counts, options);
   if (end == RunEnd::kStopped) return 128 + stop.signal_number();
   if (const auto reason = stop_reason(end, run.counts); !reason.empty()) print_error(reason);
   return exit_code(end, run.counts, options.errors_ok);

@@ -1,5 +1,7 @@
 #include "prm_score/cli/commands.h"
 
+#include "prm_score/model/torch_version.h"
+
 namespace prm_score {
 
 int run_command(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
@@ -22,6 +24,6 @@ int run_command(const Options& options, const std::vector<std::string>& command_
   return 1;
 }
 
-std::string version_text() { return "prm-score " PRM_SCORE_VERSION "\nlibtorch " PRM_SCORE_TORCH_VERSION; }
+std::string version_text() { return "prm-score " PRM_SCORE_VERSION "\nlibtorch " + torch_version(); }
 
 }  // namespace prm_score

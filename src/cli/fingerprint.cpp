@@ -16,6 +16,7 @@
 
 #include "prm_score/error.h"
 #include "prm_score/model/safetensors.h"
+#include "prm_score/model/torch_version.h"
 #include "prm_score/text/prompt.h"
 #include "prm_score/text/sha256.h"
 

@@ -1,4 +1,5 @@
 #include <exception>
+#include <string>
 
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   set_up_logging(parsed.options.log_level);
+  for (const std::string& warning : parsed.warnings) print_warning(warning);
   return run_command(parsed.options, {argv, argv + argc}, stop);
 }
 

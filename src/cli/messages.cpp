@@ -135,6 +135,8 @@ void set_up_logging(const std::string& level) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void print_warning(const std::string& message) { spdlog::warn("{}", printable(message)); }
+
 void print_error(std::string_view message) {
   std::string line(message);
   std::replace(line.begin(), line.end(), '\n', ' ');

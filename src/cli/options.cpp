@@ -5,6 +5,7 @@
 #include <map>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include "prm_score/cli/command_table.h"
 #include "prm_score/cli/option_table.h"
@@ -139,6 +140,22 @@ void set_option(Options& options, const OptionSpec& spec, const CommandLine& com
   if (!spec.set(options, value)) throw wrong_value(variable, spec, to_json_string(value));
 }
 
+// Names of the environment that mean an option by their beginning. Those of the tests are told apart by theirs.
+std::vector<std::string> unknown_variables() {
+  constexpr std::string_view kPrefix = "PRM_SCORE_", kPrefixOfTests = "PRM_SCORE_TEST_";
+  std::vector<std::string> unknown;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    const std::string_view name = text.substr(0, text.find('='));
+    if (!name.starts_with(kPrefix) || name.starts_with(kPrefixOfTests)) continue;
+    const auto& table = option_table();
+    const bool is_known =
+        std::any_of(table.begin(), table.end(), [&](const OptionSpec& spec) { return environment_name(spec.name) == name; });
+    if (!is_known) unknown.emplace_back(name);
+  }
+  return unknown;
+}
+
 void check_output(const Options& options) {
   if (options.output == "-") {
     throw UsageError("--output: expected a file name (without the option it is standard output), got \"-\"");
@@ -177,6 +194,9 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   options.prompt.chunking.stride = kStrideNotGiven;
   for (const auto& spec : option_table()) {
     if ((spec.commands & spec_of(options.command).bit) != 0) set_option(options, spec, command_line);
+  }
+  for (const std::string& name : unknown_variables()) {
+    parsed.warnings.push_back(name + ": expected a variable of an option (see --help), found that no option has this name");
   }
   resolve_stride(options.prompt.chunking);
   check_output(options);

@@ -28,6 +28,7 @@
 #include "prm_score/io/row.h"
 #include "prm_score/io/row_comparison.h"
 #include "prm_score/score/scorer.h"
+#include "prm_score/text/counted.h"
 
 namespace prm_score {
 namespace {
@@ -138,7 +139,7 @@ std::string update(const Run& run, const ScorerOptions& opened, const ScoredRows
   describe_files(run.options, opened, *metadata.checkpoint);
   replace_file(run.options.golden, now.text);
   replace_file(metadata_file, format_metadata(metadata));
-  return "updated: " + printable(run.options.golden) + ", " + std::to_string(now.rows.size()) + " rows, and " +
+  return "updated: " + printable(run.options.golden) + ", " + counted(std::ssize(now.rows), "row") + ", and " +
          printable(metadata_file) + "\n";
 }
 

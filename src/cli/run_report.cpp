@@ -18,6 +18,7 @@
 #include "prm_score/io/report.h"
 #include "prm_score/io/report_page.h"
 #include "prm_score/io/row_reader.h"
+#include "prm_score/text/counted.h"
 
 namespace prm_score {
 namespace {
@@ -107,8 +108,9 @@ void log_report(const Report& report) {
   const RunCounts& counts = report.statistics.counts();
   const auto num_shown =
       std::ranges::count_if(report.details, [](const auto& document) { return !document.text.pieces.empty(); });
-  spdlog::info("{} rows ({} bad), {} documents in detail, {} of them with their text",
-               counts.num_scored_rows + counts.num_bad_rows, counts.num_bad_rows, report.details.size(), num_shown);
+  spdlog::info("{} ({} bad), {} in detail, {} of them with {} text",
+               counted(counts.num_scored_rows + counts.num_bad_rows, "row"), counts.num_bad_rows,
+               counted(std::ssize(report.details), "document"), num_shown, num_shown == 1 ? "its" : "their");
   std::map<std::string, int64_t> reasons;
   for (const auto& document : report.details) {
     if (!document.text.why_not.empty()) ++reasons[document.text.why_not];

@@ -16,6 +16,7 @@
 #include "prm_score/io/resume.h"
 #include "prm_score/io/row.h"
 #include "prm_score/score/scorer.h"
+#include "prm_score/text/counted.h"
 
 namespace prm_score {
 namespace {
@@ -72,7 +73,7 @@ class RowOutput {
 // Exit code of a run whose output is already complete.
 int report_complete(OutputFile& output, const Options& options, RunCounts& counts) {
   counts = output.answered().counts;
-  spdlog::info("{}: already complete, {} rows ({} bad)", options.output, output.answered().num_rows(),
+  spdlog::info("{}: already complete, {} ({} bad)", options.output, counted(output.answered().num_rows(), "row"),
                counts.num_bad_rows);
   return output.complete();
 }
@@ -86,7 +87,7 @@ AnsweredInput go_on(const OutputFile& output, JsonlReader& reader, const Options
     spdlog::warn("{}: --resume: the last digits of rewards may move: {}", options.output, output.warning());
   }
   if (output.num_rows_there() > 0) {
-    spdlog::info("{}: goes on after {} rows", options.output, output.num_rows_there());
+    spdlog::info("{}: goes on after {}", options.output, counted(output.num_rows_there(), "row"));
   }
   return answered;
 }

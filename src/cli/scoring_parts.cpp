@@ -19,6 +19,7 @@
 #include "prm_score/error.h"
 #include "prm_score/io/output_file.h"
 #include "prm_score/io/replace_file.h"
+#include "prm_score/model/torch_version.h"
 #include "prm_score/text/prompt.h"
 #include "prm_score/text/unicode.h"
 

@@ -1,4 +1,5 @@
 #include "prm_score/io/progress.h"
+#include "prm_score/text/counted.h"
 
 #include <algorithm>
 #include <array>
@@ -119,7 +120,7 @@ std::vector<std::string> ProgressMeter::facts(ProgressTime now) const {
   const RunCounts& counts = samples_.back().counts.counts;
   const auto found = rates(now);
   std::vector<std::string> facts = {time_text(now)};
-  facts.push_back(std::to_string(counts.num_scored_rows + counts.num_bad_rows) + " rows (" +
+  facts.push_back(counted(counts.num_scored_rows + counts.num_bad_rows, "row") + " (" +
                   std::to_string(counts.num_bad_rows) + " bad)");
   facts.push_back(rate_text(found ? std::optional(found->chunks) : std::nullopt, " chunks/s"));
   facts.push_back(rate_text(found ? std::optional(found->tokens) : std::nullopt, " tokens/s"));

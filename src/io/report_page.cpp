@@ -218,7 +218,8 @@ Json report_json(const Report& report, const ReportOrigin& origin) {
   json["summary"] = summary_json(statistics);
   json["histogram"] = {{"begin", histogram.begin}, {"width", histogram.width}, {"counts", histogram.counts}};
   json["lengths"] = lengths_json(statistics);
-  json["lengthCorrelation"] = statistics.length_correlation();
+  const auto correlation = statistics.length_correlation();
+  json["lengthCorrelation"] = correlation ? Json(*correlation) : Json(nullptr);
   json["positions"] = positions_json(statistics);
   json["numPositions"] = statistics.num_positions();
   json["table"] = table_json(report);

@@ -96,7 +96,7 @@ double quantile(const std::vector<double>& sorted, double fraction) {
   return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
 }
 
-double rank_correlation(const std::vector<double>& a, const std::vector<double>& b) {
+std::optional<double> rank_correlation(const std::vector<double>& a, const std::vector<double>& b) {
   const auto ranks_a = ranks_of(a), ranks_b = ranks_of(b);
   const double mean = (static_cast<double>(a.size()) + 1) / 2;
   double squares_a = 0, squares_b = 0, products = 0;
@@ -105,7 +105,7 @@ double rank_correlation(const std::vector<double>& a, const std::vector<double>&
     squares_b += (ranks_b[i] - mean) * (ranks_b[i] - mean);
     products += (ranks_a[i] - mean) * (ranks_b[i] - mean);
   }
-  if (squares_a == 0 || squares_b == 0) return 0;
+  if (squares_a == 0 || squares_b == 0) return std::nullopt;
   return std::clamp(products / std::sqrt(squares_a * squares_b), -1.0, 1.0);
 }
 

@@ -160,7 +160,7 @@ function describePoint(item) {
 }
 
 function addLengths() {
-  const correlation = formatNumber(report.lengthCorrelation);
+  const correlation = report.lengthCorrelation === null ? "undefined" : formatNumber(report.lengthCorrelation);
   addChart({
     title: "Reward against length",
     caption: `Rank correlation (Spearman) ${correlation}. ` + (report.counts.scored > maxPoints ?

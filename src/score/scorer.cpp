@@ -7,13 +7,13 @@
 #include <vector>
 
 #include <ATen/Version.h>
-#include <torch/version.h>
 
 #include "prm_score/error.h"
 #include "prm_score/model/cpu_step_model.h"
 #include "prm_score/model/device.h"
 #include "prm_score/model/device_step_model.h"
 #include "prm_score/model/splitting_step_model.h"
+#include "prm_score/model/torch_version.h"
 #include "prm_score/score/oracle_engine.h"
 #include "prm_score/score/self_check.h"
 #include "prm_score/score/shared_prefix_engine.h"
@@ -64,6 +64,12 @@ std::string joined(const std::vector<at::Device>& devices) {
   return names;
 }
 
+// Before anything else of libtorch is used.
+std::vector<at::Device> devices_of(const ScorerOptions& options) {
+  expect_torch_of_build();
+  return parse_devices(options.device);
+}
+
 NumThreads set_threads(const ScorerOptions& options, const std::vector<at::Device>& devices) {
   const NumThreads threads = split_threads(options.threads, std::ssize(devices));
   set_num_threads(threads.per_replica);
@@ -75,7 +81,7 @@ NumThreads set_threads(const ScorerOptions& options, const std::vector<at::Devic
 struct Scorer::Impl {
   explicit Impl(const ScorerOptions& scorer_options)
       : options(scorer_options),
-        devices(parse_devices(options.device)),
+        devices(devices_of(options)),
         threads(set_threads(options, devices)),
         tokenizer(load_tokenizer(options.model, {.special_tokens = options.special_tokens})),
         models(load_models()),
@@ -184,7 +190,7 @@ class OneDocument final : public LineSource {
 }  // namespace
 
 ResolvedDevice resolve_device(const ScorerOptions& options) {
-  const std::vector<at::Device> devices = parse_devices(options.device);
+  const std::vector<at::Device> devices = devices_of(options);
   const NumThreads threads = set_threads(options, devices);
   return {.device = joined(devices),
           .dtype = std::string(dtype_name(parse_dtype(options.dtype, devices[0]))),
@@ -192,8 +198,6 @@ ResolvedDevice resolve_device(const ScorerOptions& options) {
           .threads_per_replica = threads.per_replica,
           .gpu = name_of(devices[0])};
 }
-
-std::string torch_version() { return TORCH_VERSION; }
 
 int num_processors_here() { return num_processors(); }
 

@@ -174,6 +174,23 @@ TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
   }
 }
 
+TEST_F(CommandLineTest, VariablesThatLookLikeAnOptionsAndAreNonesAreToldOf) {
+  const auto warnings = [] {
+    const char* command[] = {"prm-score"};
+    return parse_command_line(1, command, "1").warnings;
+  };
+  setenv("PRM_SCORE_THREADS", "2", 1);
+  setenv("PRM_SCORE_GOLDEN", "of another command", 1);
+  setenv("PRM_SCORE_TEST_PROGRAM", "x", 1);
+  EXPECT_EQ(warnings(), std::vector<std::string>{});
+  setenv("PRM_SCORE_TREADS", "2", 1);
+  EXPECT_EQ(warnings(), std::vector<std::string>{"PRM_SCORE_TREADS: expected a variable of an option (see --help), found "
+                                                 "that no option has this name"});
+  for (const char* name : {"PRM_SCORE_THREADS", "PRM_SCORE_GOLDEN", "PRM_SCORE_TEST_PROGRAM", "PRM_SCORE_TREADS"}) {
+    unsetenv(name);
+  }
+}
+
 TEST_F(CommandLineTest, OptionsOfRowsAreThoseThatChangeThem) {
   std::map<std::string, std::string> values;
   for (const auto& [name, json] : options_of_rows(options({"--chunk-size=32", "--threads=1"}))) values[name] = json;

@@ -168,7 +168,7 @@ class BarTest(ProgressTest):
         process = self.start("--max-errors", 2)
         process.stdin.write(b"?\n")
         process.stdin.flush()
-        self.terminal.read_until(lambda shown: b"1 rows (1 bad)" in shown)
+        self.terminal.read_until(lambda shown: b"1 row (1 bad)" in shown)
         process.stdin.write(b"?\n")
         process.stdin.flush()
         output = self.terminal.read_all()

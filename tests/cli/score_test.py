@@ -84,7 +84,7 @@ class Rows(ProgramTest):
         process = run("--progress", "none", "--log-level", "off", stdin=line())
         self.assertEqual(process.stderr, b"")
         self.assertEqual(len(rows_of(process.stdout)), 1)
-        self.assertIn(b"1 rows", run(stdin=line()).stderr)
+        self.assertIn(b"1 row (0 bad), 1 chunk, ", run(stdin=line()).stderr)
 
     def test_document_text_is_never_logged(self):
         process = run("--log-level", "trace", stdin=line("xylophone") + b'{"text":xylophone}\n')
@@ -170,6 +170,19 @@ class Stops(ProgramTest):
     def test_the_environment_gives_options(self):
         process = run(stdin=line() * 3, env={"PRM_SCORE_LIMIT": "2", "PRM_SCORE_MODEL": str(program.MODEL)}, model=None)
         self.assertEqual(len(rows_of(process.stdout)), 2)
+
+    def test_a_variable_that_is_no_options_is_told_of(self):
+        process = run(stdin=line(), env={"PRM_SCORE_TREADS": "2"})
+        self.assert_exit(process, 0, "PRM_SCORE_TREADS: ")
+        self.assertEqual(len(rows_of(process.stdout)), 1)
+        self.assertNotIn(b"TREADS", run("--log-level", "error", stdin=line(), env={"PRM_SCORE_TREADS": "2"}).stderr)
+
+    def test_a_file_of_another_kind_is_told_of(self):
+        pairs = b'{"chosen":"one two","rejected":"three"}\n'
+        self.assert_exit(run(stdin=pairs), 3, 'no line could be scored: expected documents with the field "text"')
+        self.assert_exit(run("pairs", stdin=line()), 3, 'expected pairs with the fields "chosen" and "rejected"')
+        for lines in (pairs + line(), b"", b"\n"):
+            self.assertNotIn(b"no line could", run(stdin=lines).stderr)
 
     def test_files_that_cannot_be_read_stop_before_the_first_row(self):
         good = self.write("good", line())

@@ -41,7 +41,7 @@ TEST(ProgressMeter, KnowsNoRatesAtFirst) {
   EXPECT_EQ(meter.line(kStart), "0 %, 0:00, --:-- left, 0 rows (0 bad), - chunks/s, - tokens/s, 0.0 of 10.0 kB");
   meter.update(rows(1), kStart + seconds(1));
   EXPECT_EQ(meter.line(kStart + seconds(2)),
-            "1 %, 0:02, --:-- left, 1 rows (0 bad), - chunks/s, - tokens/s, 0.1 of 10.0 kB");
+            "1 %, 0:02, --:-- left, 1 row (0 bad), - chunks/s, - tokens/s, 0.1 of 10.0 kB");
   meter.update(rows(3), kStart + seconds(3));
   EXPECT_EQ(meter.line(kStart + seconds(3)),
             "3 %, 0:03, 1:37 left, 3 rows (0 bad), 2.0 chunks/s, 100 tokens/s, 0.3 of 10.0 kB");

@@ -15,6 +15,9 @@ namespace prm_score {
 // spdlog to standard error, `prm-score: ..`; of `level` (trace, debug, info, warn, error, off) and above.
 void set_up_logging(const std::string& level);
 
+// As `warning` of the log, if its level lets it.
+void print_warning(const std::string& message);
+
 // The one line that says why the program ends, whatever the log level: `prm-score: {message}`.
 void print_error(std::string_view message);
 

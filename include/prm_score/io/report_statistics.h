@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "prm_score/io/metadata.h"
@@ -35,8 +36,9 @@ struct Histogram {
 // Of sorted values, at least one: linear between the two that are nearest; `fraction` in [0, 1].
 [[nodiscard]] double quantile(const std::vector<double>& sorted, double fraction);
 
-// Spearman's rank correlation, ties at their mean rank; in [-1, 1], 0 if it is not defined. Both of the same size.
-[[nodiscard]] double rank_correlation(const std::vector<double>& a, const std::vector<double>& b);
+// Spearman's rank correlation, ties at their mean rank; in [-1, 1]; nullopt where it is not defined: one of
+// them is the same everywhere. Both of the same size.
+[[nodiscard]] std::optional<double> rank_correlation(const std::vector<double>& a, const std::vector<double>& b);
 
 // Documents of similar length: quartiles of their rewards.
 struct LengthBin {
@@ -62,7 +64,7 @@ class ReportStatistics {
   [[nodiscard]] const std::vector<double>& rewards() const { return rewards_; }  // in the order of the rows
 
   // Of rewards and numbers of tokens.
-  [[nodiscard]] double length_correlation() const { return rank_correlation(lengths_, rewards_); }
+  [[nodiscard]] std::optional<double> length_correlation() const { return rank_correlation(lengths_, rewards_); }
 
   // At most 20 of about equal counts, five or more each, shortest first; documents of one length are in one bin.
   [[nodiscard]] std::vector<LengthBin> lengths() const;

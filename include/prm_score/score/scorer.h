@@ -68,8 +68,6 @@ struct ResolvedDevice {
 // What the options come to here, without opening the checkpoint. Throws Error as Scorer does. Not thread-safe.
 [[nodiscard]] ResolvedDevice resolve_device(const ScorerOptions& options);
 
-[[nodiscard]] std::string torch_version();
-
 // Processors that this process may use.
 [[nodiscard]] int num_processors_here();
 

@@ -23,8 +23,8 @@ TRAIN = Path(evaluate_judge.__file__).resolve().parent
 REPOSITORY = TRAIN.parents[1]
 TINY_JUDGE = REPOSITORY / "data" / "tiny-judge"
 EXAMPLES = REPOSITORY / "data" / "examples" / "docs.jsonl"
-BINARY = os.environ.get("PRM_SCORE_BINARY")
-needs_binary = pytest.mark.skipif(BINARY is None, reason="PRM_SCORE_BINARY, the path of prm-score, is not set")
+BINARY = os.environ.get("PRM_SCORE_TEST_BINARY")
+needs_binary = pytest.mark.skipif(BINARY is None, reason="PRM_SCORE_TEST_BINARY, the path of prm-score, is not set")
 
 STAND_IN = '''#!{python}
 """Chunks of ten characters; the log-odds of one are the letters "g" less the letters "b" in it."""

@@ -33,8 +33,8 @@ from versions import Version, read_versions
 SCRIPT = Path(make_data.__file__)
 REPOSITORY = SCRIPT.parents[2]
 JUDGE = REPOSITORY / "data" / "tiny-judge"
-BINARY = os.environ.get("PRM_SCORE_BINARY")
-pytestmark = pytest.mark.skipif(BINARY is None, reason="PRM_SCORE_BINARY, the path of prm-score, is not set")
+BINARY = os.environ.get("PRM_SCORE_TEST_BINARY")
+pytestmark = pytest.mark.skipif(BINARY is None, reason="PRM_SCORE_TEST_BINARY, the path of prm-score, is not set")
 
 HEAD, TAIL = "\n\n<<JUDGEMENT_REGION>>\n", "\n<</JUDGEMENT_REGION>>\n\n<<JUDGEMENT>>"
 

@@ -46,8 +46,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qw
 from tree import ATTENTION_NAME, build_trees, row_log_odds
 from versions import Version
 
-BINARY = os.environ.get("PRM_SCORE_BINARY")
-needs_binary = pytest.mark.skipif(BINARY is None, reason="PRM_SCORE_BINARY, the path of prm-score, is not set")
+BINARY = os.environ.get("PRM_SCORE_TEST_BINARY")
+needs_binary = pytest.mark.skipif(BINARY is None, reason="PRM_SCORE_TEST_BINARY, the path of prm-score, is not set")
 
 
 def family(rng: np.random.Generator, trunk: int, branches: Sequence[tuple[int, int]]) -> list[np.ndarray]:
