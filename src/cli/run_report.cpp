@@ -140,7 +140,12 @@ int run_report(const Options& options, const StopSignals& stop) {
   if (!options.docs.empty()) read_texts(options, places, builder);
   const Report report = builder.finish();
   log_report(report);
-  const std::string page = format_report(report, {.version = PRM_SCORE_VERSION, .texts = options.docs});
+  const RowsOrigin rows = origin_of_rows(options.files);
+  if (!rows.difference.empty()) {
+    spdlog::warn("these rewards cannot be compared with each other: {}", printable(rows.difference));
+  }
+  const std::string page =
+      format_report(report, {.version = PRM_SCORE_VERSION, .texts = options.docs, .rows = rows});
   if (!options.output.empty()) {
     replace_file(options.output, page);
     return 0;

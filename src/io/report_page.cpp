@@ -252,6 +252,15 @@ std::string fill_in(std::string_view text, const std::vector<std::pair<std::stri
   }
 }
 
+// Paragraphs that say who gave the rewards, as far as it is known.
+std::string judges_html(const RowsOrigin& rows) {
+  std::string html;
+  for (const std::string& judge : rows.judges) html += "<p class=\"muted\">Judge: " + escape_html(judge) + "</p>\n";
+  if (rows.difference.empty()) return html;
+  return html + "<p class=\"note\">These rewards cannot be compared with each other: " + escape_html(rows.difference) +
+         "</p>\n";
+}
+
 // The contents of an element with only that text inside; what its hash is made of.
 std::string source_hash(std::string_view contents) { return "'sha256-" + sha256_base64(contents) + "'"; }
 
@@ -311,6 +320,7 @@ std::string format_report(const Report& report, const ReportOrigin& origin) {
                                  {"LICENCE", std::string(report_chart_licence())},
                                  {"VERSION", escape_html(origin.version)},
                                  {"SOURCES", escape_html(joined(report.sources))},
+                                 {"JUDGES", judges_html(origin.rows)},
                                  {"STYLE", std::string(report_style())},
                                  {"DATA", escape_json_for_script(json)},
                                  {"CHARTS", std::string(report_chart_library())},

@@ -2,6 +2,7 @@
 // of it is in prm_score/scorer.py.
 #include <algorithm>
 #include <cstddef>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -133,7 +134,11 @@ std::unique_ptr<Scorer> open_checkpoint(const ScorerOptions& options) {
 // The Scorer of Python: any number of threads may use it, in turns.
 class SharedScorer {
  public:
-  explicit SharedScorer(const OptionTexts& texts) : scorer_(open_checkpoint(scorer_options(read_options(texts)))) {}
+  explicit SharedScorer(const OptionTexts& texts) {
+    ScorerOptions options = scorer_options(read_options(texts));
+    options.warn = [](const std::string& warning) { std::cerr << "prm_score: " + warning + "\n"; };
+    scorer_ = open_checkpoint(options);
+  }
 
   // One result per document, in their order.
   nb::list score(const nb::list& documents) {
@@ -153,6 +158,7 @@ class SharedScorer {
     values["model_type"] = info.model_type;
     values["device"] = info.device;
     values["dtype"] = info.dtype;
+    values["replicas"] = info.num_replicas;
     values["threads"] = info.threads;
     values["max_positions"] = info.max_positions;
     values["max_context"] = info.max_context;
@@ -173,6 +179,13 @@ class SharedScorer {
   std::timed_mutex turn_;
   std::unique_ptr<Scorer> scorer_;
 };
+
+// Why what is of this kind is no document; as rows say it.
+std::string why_no_document(JsonKind kind) {
+  JsonLine line;
+  line.kind = kind;
+  return why_no_object(line);
+}
 
 // Why a field, whose value is of this kind (None: there is no such field), is no text; as rows say it.
 std::string why_no_text(const std::string& field, std::optional<JsonKind> kind) {
@@ -197,6 +210,7 @@ NB_MODULE(_native, module) {  // NOLINT(performance-unnecessary-value-param): as
       .value("NUMBER", JsonKind::kNumber)
       .value("ARRAY", JsonKind::kArray)
       .value("OBJECT", JsonKind::kObject);
+  module.def("why_no_document", &why_no_document, nb::arg("kind"));
   module.def("why_no_text", &why_no_text, nb::arg("field"), nb::arg("kind").none());
   module.def("end_all_runs", &end_all_runs, nb::call_guard<nb::gil_scoped_release>());
   nb::class_<SharedScorer>(module, "SharedScorer")

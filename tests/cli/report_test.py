@@ -145,6 +145,23 @@ class ReportTest(program.ProgramTest):
         data = data_of(report(*parts).stdout)
         self.assertEqual((data["sources"], data["table"]["source"]), ([str(part) for part in parts], [0, 1]))
 
+    def test_the_judge_is_named_and_rows_of_several_are_told_of(self):
+        names = []
+        for name, *options in (("a", "--dtype", "float32"), ("b", "--dtype", "bfloat16"), ("c", "--spans")):
+            names.append(self.folder / name)
+            run("--output", names[-1], *options, stdin=line("some text"))
+        alone = report(names[0], names[2])
+        self.assert_exit(alone, 0)
+        header = alone.stdout.split(b"<header")[1].split(b"</header>")[0]
+        self.assertEqual(header.count(b"<p class=\"muted\">Judge: model.safetensors "), 1, header)
+        self.assertIn(b", float32, prm-score ", header)
+        self.assertNotIn(b"compared", header + alone.stderr)
+        mixed = report(*names)
+        self.assert_exit(mixed, 0, 'cannot be compared with each other')
+        self.assertIn(b"cannot be compared", mixed.stdout.split(b"<header")[1].split(b"</header>")[0])
+        nothing = report(stdin=names[0].read_bytes())
+        self.assertNotIn(b"Judge: ", nothing.stdout.split(b"<header")[1].split(b"</header>")[0])
+
     def test_bad_rows_are_counted_and_listed(self):
         done = run("--errors-ok", stdin=line("fine") + b"{\n" + line(5) + line("fine too"))
         data = data_of(report(stdin=done.stdout).stdout)

@@ -93,13 +93,16 @@ class SameBitsTest(ModuleTest):
             {"no_prefix_sharing": True},
             {"max_batch_tokens": 100, "threads": 1, "self_check": True},
             {"weight_memory": "1"},
+            {"weight_memory": 1, "labels": ("B", "A")},
+            {"device": "cpu,cpu", "threads": 2},
         ):
             with self.subTest(options):
                 fields = {"text_field": "body", "id_field": "key", "context_field": "before"}
                 scorer = prm_score.Scorer(**fields, **options)
+                texts = {name: ",".join(v) if isinstance(v, tuple) else v for name, v in {**fields, **options}.items()}
                 flags = [
                     f"--{name.replace('_', '-')}={str(value).lower() if value is True else value}"
-                    for name, value in {**fields, **options}.items()
+                    for name, value in texts.items()
                 ]
                 self.assert_rows(scorer.score([json.loads(line) for line in lines]), rows_of(*flags, lines=lines))
 
@@ -136,7 +139,12 @@ class OptionsTest(unittest.TestCase):
             ({"stride": 65}, "stride: expected at most the chunk size, 64, got 65"),
             ({"join": "both"}, 'join: expected text or tokens, got "both"'),
             ({"labels": "A"}, "labels: expected two different labels"),
-            ({"device": "tpu"}, 'device: expected auto, cpu, cuda, cuda:N, cuda:all, or several as cuda:0,cuda:1 or cpu,cpu, got "tpu"'),
+            ({"labels": ("A", "B", "C")}, "labels: expected two different labels"),
+            ({"weight_memory": 0}, "weight_memory: expected a size"),
+            (
+                {"device": "tpu"},
+                'device: expected auto, cpu, cuda, cuda:N, cuda:all, or several as cuda:0,cuda:1 or cpu,cpu, got "tpu"',
+            ),
             ({"model": ""}, "model: expected a folder or a hub name"),
             ({"text_field": "a\0b"}, "text_field: expected no null character"),
         ):
@@ -151,6 +159,9 @@ class OptionsTest(unittest.TestCase):
             ({"spans": 1}, "spans: expected bool, got int"),
             ({"join": 3}, "join: expected str, got int"),
             ({"model": 3}, "model: expected str or path, got int"),
+            ({"labels": ("A", 3)}, "labels: expected str or a sequence of two, got tuple"),
+            ({"labels": {"A", "B"}}, "labels: expected str or a sequence of two, got set"),
+            ({"weight_memory": 1.5}, "weight_memory: expected int, got float"),
             ({"chunksize": 3}, "unexpected keyword argument 'chunksize'"),
         ):
             with self.subTest(options), self.assertRaises(TypeError) as raised:
@@ -181,12 +192,17 @@ class DocumentsTest(ModuleTest):
         for documents, message in (
             ("a text", "documents: expected a sequence of documents, got str"),
             ({"text": "a"}, "documents: expected a sequence of documents, got dict"),
-            (["a", 3], "documents[1]: expected str or a mapping, got int"),
+            (["a", b"b"], "documents[1]: expected str or a mapping, got bytes"),
             ([{"text": b"a"}], "documents[0]['text']: expected str, got bytes"),
         ):
             with self.subTest(documents), self.assertRaises(TypeError) as raised:
                 self.scorer.score(documents)
             self.assertEqual(str(raised.exception), message)
+
+    def test_what_is_no_object_in_json_is_a_bad_document(self):
+        documents = ["good words", None, 3, ["a"], True, {"text": None}]
+        lines = ['{"text":"good words"}', "null", "3", '["a"]', "true", '{"text":null}']
+        self.assert_rows(self.scorer.score(documents), rows_of(lines=lines))
 
     def test_texts_that_utf8_does_not_have_are_bad_documents(self):
         [result] = self.scorer.score(["ab\ud800"])

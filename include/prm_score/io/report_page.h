@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "prm_score/io/report.h"
+#include "prm_score/io/rows_origin.h"
 
 namespace prm_score {
 
@@ -24,6 +25,7 @@ inline constexpr std::string_view kReportBegin = "<!DOCTYPE html>\n<!-- prm-scor
 struct ReportOrigin {
   std::string version;             // of the program
   std::vector<std::string> texts;  // files of documents
+  RowsOrigin rows;
 };
 
 // The whole file. The same report gives the same bytes.

@@ -72,6 +72,18 @@ def _string(name: str, value: str) -> str:
     return value
 
 
+def _labels(name: str, value: str | Sequence[str]) -> str:
+    if isinstance(value, str):
+        return _string(name, value)
+    if not isinstance(value, list | tuple) or not all(isinstance(label, str) for label in value):
+        raise _wrong_type(name, "str or a sequence of two", value)
+    return ",".join(_string(name, label) for label in value)
+
+
+def _size(name: str, value: str | int) -> str:
+    return _string(name, value) if isinstance(value, str) else _integer(name, value)
+
+
 def _flag(name: str, value: bool) -> str:
     if not isinstance(value, bool):
         raise _wrong_type(name, "bool", value)
@@ -91,6 +103,8 @@ _TEXT_OF: dict[str, Callable[[str, Any], str]] = {
     "stride": _integer,
     "max_context": _integer,
     "max_batch_tokens": _integer,
+    "weight_memory": _size,
+    "labels": _labels,
     "no_prefix_sharing": _flag,
     "self_check": _flag,
     "spans": _flag,
@@ -143,7 +157,7 @@ class Scorer:
         dtype: str = "auto",
         threads: int | None = None,
         max_batch_tokens: int | None = None,
-        weight_memory: str | None = None,
+        weight_memory: int | str | None = None,  # bytes, or as "2G"
         text_field: str = "text",
         id_field: str = "id",
         context_field: str | None = None,
@@ -153,7 +167,7 @@ class Scorer:
         last_chunk: str = "score",
         max_context: int | None = None,
         join: str = "text",
-        labels: str = "A,B",
+        labels: str | tuple[str, str] = "A,B",
         special_tokens: str = "parse",
         no_prefix_sharing: bool = False,
         self_check: bool | None = None,
@@ -179,8 +193,9 @@ class Scorer:
     def score(self, documents: Sequence[str | Mapping[str, Any]]) -> list[Result]:
         """One result per document, in their order. A document is its text, or a mapping with the fields of a line.
 
-        One that cannot be scored has a result with `error`. Other threads of Python go on meanwhile; Ctrl-C ends it
-        after the step of the model that is under way. Raises TypeError for what is no document.
+        One that cannot be scored, None among them, has a result with `error`, as a bad line has a row. Other threads of
+        Python go on meanwhile; Ctrl-C ends it after the step of the model that is under way. Raises TypeError for what
+        JSON does not have either.
         """
         if isinstance(documents, str | bytes | Mapping):
             raise _wrong_type("documents", "a sequence of documents", documents)
@@ -196,6 +211,8 @@ class Scorer:
             fields = {self._text_field: document}
         elif isinstance(document, Mapping):
             fields = document
+        elif (kind := _json_kind(document)) is not None:
+            return _native.why_no_document(kind)
         else:
             raise _wrong_type(f"documents[{index}]", "str or a mapping", document)
         utf8 = []
@@ -223,6 +240,6 @@ class Scorer:
 
     def _result(self, document: str | Mapping[str, Any], reward: "_native.Reward") -> Result:
         number, num_tokens, num_chunks, log_odds, spans, warnings, error = reward
-        name = None if isinstance(document, str) else document.get(self._id_field)
+        name = document.get(self._id_field) if isinstance(document, Mapping) else None
         ranges = [Span(*span) for span in spans]
         return Result(name, number, num_tokens, num_chunks, log_odds, ranges, warnings, error)
