@@ -103,9 +103,8 @@ ScoredRows score_fixtures(const Run& run, JsonlReader& reader, Scorer& scorer) {
   ReaderSource source(reader, run.stop);
   ProgressDisplay progress(progress_style(run.options), reader.size(), {});
   const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
-    const std::string row = format_row(origin, reward);
-    scored.rows.push_back(parse_golden_row(row, "line " + std::to_string(origin.line)));
-    scored.text += row;
+    scored.rows.push_back(golden_row(origin, reward));
+    scored.text += format_row(origin, reward);
     scored.input_sha256 = origin.input_sha256;
     counts = counts_with(counts, origin, reward);
     progress.update(counts, origin.num_input_bytes);

@@ -16,6 +16,7 @@
 #include "prm_score/io/output_file.h"
 #include "prm_score/io/replace_file.h"
 #include "prm_score/io/report_page.h"
+#include "prm_score/io/row_reader.h"
 
 namespace prm_score {
 namespace {
@@ -93,7 +94,7 @@ void expect_golden_or_nothing(const char* option, const std::string& file) {
   std::getline(in, line);
   bool is_golden = has_contents(golden_metadata_name(file));
   try {
-    is_golden |= !parse_golden_row(line, file).ids_sha256.empty();
+    is_golden |= !parse_reward_row(line).reward.ids_sha256.empty();
   } catch (const Error&) {
     is_golden = false;
   }

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <map>
 #include <string_view>
 #include <utility>
+
+#include <nlohmann/json.hpp>
 
 namespace prm_score {
 namespace {
@@ -43,13 +46,25 @@ std::string name_of_hashed(const std::string& name) {
   return is_template(name) ? "template" : name.substr(kHashOf.size());
 }
 
-// What of `values` is of one kind, its hashes short.
+// The files' names without their folders, as rows are compared: what the files hold, `fixtures` says.
+std::string file_names(const std::string& paths_json) {
+  nlohmann::json names = nlohmann::json::parse(paths_json, nullptr, /*allow_exceptions=*/false);
+  if (!names.is_array()) return paths_json;
+  for (auto& name : names) {
+    if (name.is_string()) name = std::filesystem::path(name.get<std::string>()).filename().string();
+  }
+  return names.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// What of `values` is of one kind, its hashes short and its files by their names.
 Values part_of(const Values& values, IsOfKind is_of_kind) {
   Values part;
   for (const auto& [name, value] : values) {
     if (!is_of_kind(name)) continue;
     const bool is_hash = name.starts_with(kHashOf);
-    part[is_hash ? name_of_hashed(name) : name] = is_hash ? short_hash(value) : value;
+    part[is_hash ? name_of_hashed(name) : name] = is_hash           ? short_hash(value)
+                                                  : name == "files" ? file_names(value)
+                                                                    : value;
   }
   return part;
 }

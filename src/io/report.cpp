@@ -21,6 +21,16 @@ std::string shown_id(const std::string& id_json, int64_t max_value) {
   return value_of(parse_json_line(line, {.keys = {"id"}}).fields.front(), max_value).text;
 }
 
+// Strings by what they spell; all else, numbers of any size among it, as it stands there.
+bool is_same_id(const std::string& a_json, const std::string& b_json) {
+  if (a_json.empty() || b_json.empty() || a_json == b_json) return a_json == b_json;
+  const std::string line_a = "{\"id\":" + a_json + "}", line_b = "{\"id\":" + b_json + "}";
+  const auto a = parse_json_line(line_a, {.keys = {"id"}}), b = parse_json_line(line_b, {.keys = {"id"}});
+  const auto *id_a = a.find("id"), *id_b = b.find("id");
+  if (id_a == nullptr || id_b == nullptr) return false;
+  return id_a->kind == JsonKind::kString && id_b->kind == JsonKind::kString && id_a->text == id_b->text;
+}
+
 // Where the `number`-th of a stream of things, from 0, goes in a uniform sample of `size`; nullopt if nowhere
 // (algorithm R, Vitter 1985).
 std::optional<size_t> place_in_sample(int64_t number, int64_t size, std::mt19937_64& random) {
@@ -173,7 +183,7 @@ void ReportBuilder::set_text(const DocumentPlace& place, std::string_view text, 
   const auto [begin, end] = waiting_.equal_range(place);
   for (auto found = begin; found != end; ++found) {
     DetailedDocument& document = *found->second;
-    if (document.row.origin.id_json != id_json) {
+    if (!is_same_id(document.row.origin.id_json, id_json)) {
       document.text.why_not =
           "the document in that line has another id (see --id-field): it is not the one that was scored";
     } else {

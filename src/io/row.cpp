@@ -66,10 +66,6 @@ void append_span(std::string& row, const ChunkSpan& span) {
   row += '}';
 }
 
-void append_warnings(std::string& row, const DocumentWarnings& warnings) {
-  append_array(row, names_of(warnings), [&](std::string_view name) { row.append("\"").append(name).append("\""); });
-}
-
 // `{"line":..` up to the id.
 std::string start_row(const RowOrigin& origin) {
   std::string row = "{\"line\":";
@@ -83,7 +79,25 @@ void append_input(std::string& row, const RowOrigin& origin) {
   if (!origin.input_json.empty()) row.append(",\"input\":").append(origin.input_json);
 }
 
+// Nothing without a value.
+void append_field(std::string& row, std::string_view name, std::string_view value_json) {
+  if (!value_json.empty()) row.append(",\"").append(name).append("\":").append(value_json);
+}
+
 }  // namespace
+
+std::string format_spans(const std::vector<ChunkSpan>& spans) {
+  std::string json;
+  if (!spans.empty()) append_array(json, spans, [&](const ChunkSpan& span) { append_span(json, span); });
+  return json;
+}
+
+std::string format_warnings(const DocumentWarnings& warnings) {
+  std::string json;
+  if (!warnings.any()) return json;
+  append_array(json, names_of(warnings), [&](std::string_view name) { json.append("\"").append(name).append("\""); });
+  return json;
+}
 
 std::string format_row(const RowOrigin& origin, const DocumentReward& reward) {
   if (!reward.error.empty()) return format_error_row({origin, reward.error});
@@ -99,14 +113,8 @@ std::string format_row(const RowOrigin& origin, const DocumentReward& reward) {
   append_array(row, reward.log_odds, [&](const std::optional<float>& log_odds) {
     append_number(row, log_odds.value_or(NAN));  // null: skipped or dropped
   });
-  if (!reward.spans.empty()) {
-    row += ",\"spans\":";
-    append_array(row, reward.spans, [&](const ChunkSpan& span) { append_span(row, span); });
-  }
-  if (reward.warnings.any()) {
-    row += ",\"warnings\":";
-    append_warnings(row, reward.warnings);
-  }
+  append_field(row, "spans", format_spans(reward.spans));
+  append_field(row, "warnings", format_warnings(reward.warnings));
   if (!reward.ids_sha256.empty()) row.append(",\"ids_sha256\":\"").append(reward.ids_sha256).append("\"");
   return row + "}\n";
 }
@@ -122,10 +130,7 @@ std::string format_pair_row(const RowOrigin& origin, const PairReward& reward) {
   append("reward_rejected", reward.reward_rejected);
   append("margin", reward.margin);
   append("probability", reward.probability);
-  if (reward.warnings.any()) {
-    row += ",\"warnings\":";
-    append_warnings(row, reward.warnings);
-  }
+  append_field(row, "warnings", format_warnings(reward.warnings));
   if (!reward.error.empty()) row.append(",\"error\":").append(to_json_string(reward.error));
   return row + "}\n";
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -16,6 +17,8 @@ namespace prm_score {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr size_t kMaxShownBytes = 40;
 
 Error wrong_field(const std::string& name, std::string_view expected, std::string_view found) {
   return Error(name + ": expected " + std::string(expected) + ", got " + std::string(found));
@@ -35,6 +38,15 @@ std::string required_string(const JsonLine& line, const std::string& name) {
   return field.text;
 }
 
+std::string optional_string(const JsonLine& line, const std::string& name) {
+  return line.find(name) == nullptr ? "" : required_string(line, name);
+}
+
+// A number as it stands there, what else there is by its name.
+std::string shown(const Json& value) {
+  return value.is_number() ? value.dump().substr(0, kMaxShownBytes) : std::string(value.type_name());
+}
+
 // A count or an offset.
 int64_t as_count(const Json& value, const std::string& name) {
   constexpr int64_t kMax = int64_t{1} << 50;
@@ -42,24 +54,30 @@ int64_t as_count(const Json& value, const std::string& name) {
     const bool fits = !value.is_number_unsigned() || value.get<uint64_t>() <= uint64_t{kMax};
     if (fits && value.get<int64_t>() >= 0) return value.get<int64_t>();
   }
-  throw wrong_field(name, "an integer >= 0", value.is_number() ? "another number" : "something else");
+  throw wrong_field(name, "an integer >= 0", shown(value));
 }
 
 int64_t required_count(const JsonLine& line, const std::string& name) {
-  return as_count(value_of(required(line, name)), name);
+  const auto& field = required(line, name);
+  if (field.kind != JsonKind::kNumber) throw wrong_field(name, "an integer >= 0", json_kind_name(field.kind));
+  const Json value = value_of(field);
+  if (value.is_discarded()) throw wrong_field(name, "an integer >= 0", field.value_json.substr(0, kMaxShownBytes));
+  return as_count(value, name);
 }
 
 // As row.cpp prints them: shortest as float32.
 std::vector<std::optional<float>> log_odds_of(const JsonLine& line, int64_t num_chunks) {
-  const Json values = value_of(required(line, "log_odds"));
-  if (!values.is_array()) throw wrong_field("log_odds", "an array", "something else");
+  const auto& field = required(line, "log_odds");
+  if (field.kind != JsonKind::kArray) throw wrong_field("log_odds", "an array", json_kind_name(field.kind));
+  const Json values = value_of(field);
+  if (values.is_discarded()) throw wrong_field("log_odds", "float32 numbers", "a larger one");
   if (static_cast<int64_t>(values.size()) != num_chunks) {
     throw wrong_field("log_odds", std::to_string(num_chunks) + " numbers (num_chunks)", std::to_string(values.size()));
   }
   std::vector<std::optional<float>> log_odds;
   log_odds.reserve(values.size());
   for (const Json& value : values) {
-    if (!value.is_number() && !value.is_null()) throw wrong_field("log_odds", "numbers and null", "something else");
+    if (!value.is_number() && !value.is_null()) throw wrong_field("log_odds", "numbers and null", value.type_name());
     log_odds.push_back(value.is_null() ? std::nullopt : std::optional(value.get<float>()));
     if (log_odds.back() && !std::isfinite(*log_odds.back())) {
       throw wrong_field("log_odds", "float32 numbers", "a larger one");
@@ -124,7 +142,7 @@ DocumentWarnings warnings_of(const JsonLine& line) {
 RowOrigin origin_of(const JsonLine& line) {
   RowOrigin origin;
   origin.line = required_count(line, "line");
-  if (line.find("file") != nullptr) origin.file = required_string(line, "file");
+  origin.file = optional_string(line, "file");
   if (const auto* id = line.find("id")) origin.id_json = id->value_json;
   if (const auto* input = line.find("input")) {
     if (input->kind != JsonKind::kObject) throw wrong_field("input", "an object", json_kind_name(input->kind));
@@ -145,9 +163,10 @@ DocumentReward reward_of(const JsonLine& line) {
   if (field.kind != JsonKind::kNumber) {
     throw wrong_field("reward", "a number or null", json_kind_name(field.kind));
   }
+  if (line.find("error") != nullptr) throw wrong_field("reward", "null in a row with an error", "a number");
   // The mean of float32 numbers.
   if (!value.is_number() || std::abs(value.get<double>()) > std::numeric_limits<float>::max()) {
-    throw wrong_field("reward", "a number of float32's range", "a larger one");
+    throw wrong_field("reward", "a number of float32's range", field.value_json.substr(0, kMaxShownBytes));
   }
   reward.reward = value.get<double>();
   reward.num_tokens = required_count(line, "num_tokens");
@@ -155,6 +174,7 @@ DocumentReward reward_of(const JsonLine& line) {
   reward.log_odds = log_odds_of(line, reward.num_chunks);
   reward.spans = spans_of(line, reward.num_chunks);
   reward.warnings = warnings_of(line);
+  reward.ids_sha256 = optional_string(line, "ids_sha256");
   return reward;
 }
 

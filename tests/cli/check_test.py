@@ -244,7 +244,7 @@ class Moved(CheckTest):
         self.assert_same(self.check())
         self.assert_moved(self.check("--keep", "id"), "input")
         self.update("--spans")
-        self.edit(0, spans=[])
+        self.edit(0, spans=[{**span, "chars": [0, 1]} for span in self.rows()[0]["spans"]])
         self.assert_same(self.check())
         self.assert_moved(self.check("--spans"), "spans")
 
@@ -350,13 +350,17 @@ class CannotRun(CheckTest):
     def test_goldens_that_are_none(self):
         self.update()
         good = self.golden.read_bytes()
-        for bad, message in [(b"{", "line 2: not JSON"), (b"7", "line 2: line: expected an object, got a number"),
-                             (b'{"line":1,"reward":1}', "line 2: num_tokens: expected a number, got none"),
-                             (b'{"line":1,"reward":NaN}', "line 2: not JSON"), (b"\xff\xfe", "line 2: not JSON"),
-                             (b"[" * 100_000, "line 2: not JSON")]:
+        for bad, message in [
+            (b"{", "not JSON"),
+            (b"7", "expected an object, got a number"),
+            (b'{"line":1,"reward":1}', 'num_tokens: missing field "num_tokens"'),
+            (b'{"line":1,"reward":NaN}', "not JSON"),
+            (b"\xff\xfe", "not JSON"),
+            (b"[" * 100_000, "not JSON"),
+        ]:
             with self.subTest(bad[:20]):
                 self.golden.write_bytes(good.splitlines(keepends=True)[0] + bad + b"\n" + good)
-                self.assert_could_not_run(self.check(), f"{self.golden}: {message}")
+                self.assert_could_not_run(self.check(), f"{self.golden}: line 2: expected a row of prm-score: {message}")
         self.golden.write_bytes(good)
         for bad in (b"", b"{", b"[]", b'{"state":{"format":9}}'):
             self.metadata.write_bytes(bad)

@@ -112,6 +112,17 @@ TEST(LikelyCauses, WhatRowsRepeatMovesNoNumber) {
   EXPECT_TRUE(found[1].starts_with("numerics: "));
 }
 
+TEST(LikelyCauses, FilesAreTheSameHoweverTheirPathsAreSpelt) {
+  RunState golden = run(), now = run();
+  golden.fingerprint["files"] = R"(["a.jsonl","./b.jsonl"])";
+  now.fingerprint["files"] = R"(["/docs/a.jsonl","b.jsonl"])";
+  now.recorded["cpu"] = "Y";
+  EXPECT_TRUE(likely_causes(moved(), golden, now).at(0).starts_with("numerics: "));
+  now.fingerprint["files"] = R"(["b.jsonl","a.jsonl"])";
+  EXPECT_EQ(likely_causes(moved(), golden, now),
+            Lines{R"(options: files: ["a.jsonl","b.jsonl"] there, ["b.jsonl","a.jsonl"] now)"});
+}
+
 TEST(LikelyCauses, WithoutMetadataTheIdsTellALittle) {
   auto comparison = moved();
   EXPECT_NE(likely_causes(comparison, std::nullopt, {})[0].find("the ids are the same"), std::string::npos);

@@ -163,5 +163,24 @@ TEST(ReportBuilderTest, TextsComeFromTheRowsOrFromDocuments) {
   EXPECT_EQ(text_of(6).why_not, "the row has no spans");
 }
 
+TEST(ReportBuilderTest, IdsAreTheSameByValue) {
+  const auto is_shown = [](const std::string& row_id, const std::string& document_id) {
+    ReportBuilder builder({}, {}, {});
+    auto row = scored(1, 1);
+    row.origin.id_json = row_id;
+    builder.add(row);
+    static_cast<void>(builder.choose_details());
+    builder.set_text({"", 1}, "xyz", document_id);
+    return builder.finish().has_texts;
+  };
+  EXPECT_TRUE(is_shown(R"("a")", R"("\u0061")"));
+  EXPECT_FALSE(is_shown(R"("a")", R"("b")"));
+  EXPECT_FALSE(is_shown(R"("1")", "1"));
+  EXPECT_FALSE(is_shown("", R"("a")"));
+  EXPECT_FALSE(is_shown(R"("")", ""));
+  EXPECT_TRUE(is_shown("12345678901234567890123", "12345678901234567890123"));
+  EXPECT_FALSE(is_shown("12345678901234567890123", "12345678901234567890124"));  // one double holds both
+}
+
 }  // namespace
 }  // namespace prm_score

@@ -42,6 +42,7 @@ TEST(ParseRewardRow, IsTheInverseOfFormatRow) {
   row.reward.num_chunks = 2;
   row.reward.log_odds = {0.1F, std::nullopt};
   row.reward.spans = {{0, 64, 0, 200, 0, 201}, {64, 100, 199, 250, 198, 260}};
+  row.reward.ids_sha256 = "3f";
   row.reward.warnings = {.special_tokens = true, .template_markers = true, .context_cut = true};
   const std::string line = format_row(row.origin, row.reward);
   const RewardRow found = parse_reward_row(line);
@@ -62,18 +63,23 @@ TEST(ParseRewardRow, NamesFieldExpectedAndFound) {
   EXPECT_EQ(error_of(R"({"text":"a document"})"), "line: missing field \"line\"");
   EXPECT_EQ(error_of(R"({"line":1,"reward_chosen":1})"), "expected a row of scoring, got one of prm-score pairs");
   EXPECT_EQ(error_of(R"({"line":1,"prompt":"x"})"), "expected a row of scoring, got one of prm-score prompts");
-  EXPECT_EQ(error_of(with("\"line\":3", "\"line\":-3")), "line: expected an integer >= 0, got another number");
+  EXPECT_EQ(error_of(with("\"line\":3", "\"line\":-3")), "line: expected an integer >= 0, got -3");
+  EXPECT_EQ(error_of(with("\"line\":3", "\"line\":99999999999999999999")), "line: expected an integer >= 0, got 1e+20");
+  EXPECT_EQ(error_of(with("\"line\":3", "\"line\":1e999")), "line: expected an integer >= 0, got 1e999");
+  EXPECT_EQ(error_of(with("\"line\":3", "\"line\":\"3\"")), "line: expected an integer >= 0, got a string");
   EXPECT_EQ(error_of(with("\"file\":\"a\"", "\"file\":1")), "file: expected a string, got a number");
   EXPECT_EQ(error_of(with("{\"x\":1}", "[1]")), "input: expected an object, got an array");
   EXPECT_EQ(error_of(with("1.5,\"num", "\"1.5\",\"num")), "reward: expected a number or null, got a string");
-  EXPECT_EQ(error_of(with("1.5,\"num", "1e999,\"num")),
-            "reward: expected a number of float32's range, got a larger one");
-  EXPECT_EQ(error_of(with("1.5,\"num", "1e99,\"num")),
-            "reward: expected a number of float32's range, got a larger one");
+  EXPECT_EQ(error_of(with("1.5,\"num", "1e999,\"num")), "reward: expected a number of float32's range, got 1e999");
+  EXPECT_EQ(error_of(with("1.5,\"num", "1e99,\"num")), "reward: expected a number of float32's range, got 1e99");
+  EXPECT_EQ(error_of(with("1.5,\"num", "1.5,\"error\":\"x\",\"num")),
+            "reward: expected null in a row with an error, got a number");
   EXPECT_EQ(error_of(with("1.5,\"num", "null,\"num")), "error: missing field \"error\"");
-  EXPECT_EQ(error_of(with(":70", ":7.5")), "num_tokens: expected an integer >= 0, got another number");
+  EXPECT_EQ(error_of(with(":70", ":7.5")), "num_tokens: expected an integer >= 0, got 7.5");
   EXPECT_EQ(error_of(with("\"num_chunks\":2", "\"num_chunks\":3")), "log_odds: expected 3 numbers (num_chunks), got 2");
-  EXPECT_EQ(error_of(with("[1.5,null]", "[1.5,\"x\"]")), "log_odds: expected numbers and null, got something else");
+  EXPECT_EQ(error_of(with("[1.5,null]", "[1.5,\"x\"]")), "log_odds: expected numbers and null, got string");
+  EXPECT_EQ(error_of(with("[1.5,null]", "{}")), "log_odds: expected an array, got an object");
+  EXPECT_EQ(error_of(with("[1.5,null]", "[1e999,null]")), "log_odds: expected float32 numbers, got a larger one");
   EXPECT_EQ(error_of(with("[1.5,null]", "[1.5,1e60]")), "log_odds: expected float32 numbers, got a larger one");
   EXPECT_EQ(error_of(with("\"bytes\":[0,9]", "\"bytes\":[9,0]")),
             "spans.bytes: expected begin <= end, got begin > end");
@@ -84,6 +90,7 @@ TEST(ParseRewardRow, NamesFieldExpectedAndFound) {
   EXPECT_EQ(error_of(with("context_cut", "new")),
             "warnings: expected special_tokens, template_markers or context_cut, got something else");
   EXPECT_EQ(error_of(with("[\"context_cut\"]", "{}")), "warnings: expected an array, got an object");
+  EXPECT_EQ(error_of(with("[\"context_cut\"]", "[],\"ids_sha256\":0")), "ids_sha256: expected a string, got a number");
 }
 
 TEST(RewardRowReader, NamesFileAndLine) {

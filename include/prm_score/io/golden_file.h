@@ -8,15 +8,16 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "prm_score/io/run_state.h"
+#include "prm_score/text/document.h"
 
 namespace prm_score {
 
-// What a row says. `id_json` and `input_json`: as they stand in it; `spans_json` and `warnings_json`: without white
-// space. Text that the row does not have is empty.
+// What a row says, for comparison. Log-odds are the digits that are printed, not the float's; `id_json` and
+// `input_json` are as they stand in it, `spans_json` and `warnings_json` as row.h prints them. Text that the row does
+// not have is empty.
 struct GoldenRow {
   int64_t line = 0;
   std::string file, id_json, input_json;
@@ -27,12 +28,9 @@ struct GoldenRow {
   std::string error;  // not empty: a bad row, which has no numbers
 };
 
-// Throws Error that starts with `place` and names the field if `row` is none of scored documents. Fields that it does
-// not know are passed over.
-[[nodiscard]] GoldenRow parse_golden_row(std::string_view row, const std::string& place);
+[[nodiscard]] GoldenRow golden_row(const RowOrigin& origin, const DocumentReward& reward);
 
-// All rows of the file, in order; blank lines are passed over. Throws Error naming file, line and field. `stop_fd`: as
-// in line_reader.h.
+// All rows of the file, in order, as RewardRowReader gives and refuses them. `stop_fd`: as in line_reader.h.
 [[nodiscard]] std::vector<GoldenRow> read_golden(const std::string& path, int stop_fd = -1);
 
 [[nodiscard]] std::string golden_metadata_name(const std::string& path);

@@ -16,7 +16,7 @@ namespace prm_score {
 //   tokenizer    tokenizer.json, tokenizer.model or tokenizer_config.json is another
 //   template     the prompt's text
 //   checkpoint   weights or config.json
-//   options      --chunk-size: 64 there, 32 now
+//   options      --chunk-size: 64 there, 32 now; files: other names or another order, whatever their folders
 //   dtype        float32 there, bfloat16 now
 //   numerics     none of these: what else was recorded, CPU, libtorch and the like
 //   unknown      nothing that was recorded differs, or `golden` is not known

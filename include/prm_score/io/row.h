@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "prm_score/text/document.h"
 #include "prm_score/text/prompt.h"
@@ -10,6 +11,10 @@ namespace prm_score {
 
 // The row of a scored document, or its error row if `reward.error` is set.
 [[nodiscard]] std::string format_row(const RowOrigin& origin, const DocumentReward& reward);
+
+// The values of `spans` and `warnings` in it; empty if it does not have the field.
+[[nodiscard]] std::string format_spans(const std::vector<ChunkSpan>& spans);
+[[nodiscard]] std::string format_warnings(const DocumentWarnings& warnings);
 
 // The row of a line or document that cannot be scored.
 [[nodiscard]] std::string format_error_row(const LineError& error);

@@ -18,7 +18,8 @@ struct RewardRow {
 };
 
 // Throws Error if `line` is no row of scoring: the field, what was expected and what was found. Numbers of chunks,
-// log-odds and spans agree in what is returned, and spans are in order. Thread-safe.
+// log-odds and spans agree in what is returned, and spans are in order. Fields that it does not know are passed over.
+// Thread-safe.
 [[nodiscard]] RewardRow parse_reward_row(std::string_view line);
 
 // Rows of files, blank lines passed over. Not thread-safe.
