@@ -108,6 +108,7 @@ RunState state_of_run(const Options& options, const ScorerOptions& scorer) {
   state.fingerprint["unicode"] = json_text(unicode_version());
   for (auto& [name, value] : options_of_rows(options)) state.fingerprint["--" + name] = std::move(value);
   if (options.files.size() > 1) state.fingerprint["files"] = json_text(options.files);  // rows name them
+  if (options.num_shards) state.fingerprint["--num-shards"] = std::to_string(*options.num_shards);
   state.shard = options.shard;
   state.recorded = {{"prm_score", PRM_SCORE_VERSION},
                     {"torch", torch_version()},

@@ -197,7 +197,7 @@ constexpr OptionSpec kTable[] = {
      .set = [](Options& o, std::string_view v) { return set_integer(o.limit, v, 0); },
      .json = [](const Options& o) -> std::string { return json_of(o.limit); }},
     {.name = "shard",
-     .value_name = "I|auto",
+     .value_name = "I or auto",
      .expected = "auto or an integer >= 0",
      .default_text = "none: all lines",
      .help = "of the lines (blank ones counted, --limit applied first) every --num-shards-th from line I on, 0 = the "
@@ -215,7 +215,8 @@ constexpr OptionSpec kTable[] = {
      .group = kInput,
      .commands = kForSharded,
      .set = [](Options& o, std::string_view v) { return set_integer(o.num_shards, v, 1); },
-     .json = [](const Options& o) -> std::string { return json_of(o.num_shards); }},
+     .json = [](const Options& o) -> std::string { return json_of(o.num_shards); },
+     .changes_rows = false},
     {.name = "max-line-bytes",
      .value_name = "SIZE",
      .expected = "a size from 1 to 1024G, such as 4096, 64K, 256M or 2G",

@@ -104,7 +104,7 @@ void ShardMerge::expect_all_shards() const {
 void ShardMerge::merge_states() {
   const ShardOutput& first = shards_.front();
   state_ = {.fingerprint = first.state.fingerprint, .recorded = first.state.recorded, .progress = {}, .exit_code = {}};
-  state_.fingerprint["--num-shards"] = "null";
+  state_.fingerprint.erase("--num-shards");
   state_.input = first.state.input;
   for (auto& file : state_.input.files) file.num_rows = 0;
   for (const ShardOutput& shard : shards_) {

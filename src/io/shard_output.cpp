@@ -37,7 +37,7 @@ void expect_complete(const std::string& path) {
 Shard shard_of(const std::string& path, const RunState& state) {
   const auto found = state.fingerprint.find("--num-shards");
   Shard shard;
-  if (!state.shard || found == state.fingerprint.end() || found->second == "null") {
+  if (!state.shard || found == state.fingerprint.end()) {
     throw Error(path + ": expected the output of a run with --shard, found one of a run without");
   }
   shard.number = *state.shard;
