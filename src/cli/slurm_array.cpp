@@ -12,6 +12,7 @@ namespace prm_score {
 namespace {
 
 constexpr const char* kTaskId = "SLURM_ARRAY_TASK_ID";
+constexpr const char* kMaxId = "SLURM_ARRAY_TASK_MAX";
 
 UsageError wrong(const std::string& expected, const std::string& found) {
   return UsageError("--shard auto: expected " + expected + ", got " + found);
@@ -40,9 +41,11 @@ Shard shard_of_slurm_task(const std::optional<int64_t>& num_shards) {
     throw wrong("an array of several tasks, or --num-shards (for a task that is sent again: that of all tasks)",
                 "an array of one task, " + std::to_string(id));
   }
-  const int64_t min = number_in("SLURM_ARRAY_TASK_MIN", 0), max = number_in("SLURM_ARRAY_TASK_MAX", 0);
-  const int64_t step = number_in("SLURM_ARRAY_TASK_STEP", 1);
-  const bool is_regular = min + (count - 1) * step == max && id >= min && (id - min) % step == 0 && id <= max;
+  const int64_t min = number_in("SLURM_ARRAY_TASK_MIN", 0), step = number_in("SLURM_ARRAY_TASK_STEP", 1);
+  const int64_t last = min + (count - 1) * step;
+  const int64_t max = std::getenv(kMaxId) != nullptr ? number_in(kMaxId, 0) : last;
+  // Slurm says STEP = 1 also of --array=0,1,5.
+  const bool is_regular = last == max && id >= min && id <= max && (id - min) % step == 0;
   if (!is_regular) {
     throw wrong("an array of tasks that are equally far apart, or --num-shards",
                 std::to_string(count) + " tasks from " + std::to_string(min) + " to " + std::to_string(max) +

@@ -55,6 +55,8 @@ TEST_F(SlurmArrayTest, TasksAreCountedFromTheFirst) {
   EXPECT_EQ(shard(), "0 of 4");
   set_task("8", "4", "2", "8", "2");
   EXPECT_EQ(shard(), "3 of 4");
+  set("MAX", nullptr);
+  EXPECT_EQ(shard(), "3 of 4");
 }
 
 TEST_F(SlurmArrayTest, ATaskThatIsSentAgainIsNotTheWholeInput) {
