@@ -90,7 +90,8 @@ class Slurm:
 
     def start_daemon(self, *command):
         log = (self.folder / f"{command[0]}.out").open("wb")
-        self.daemons.append((command[0], subprocess.Popen(command, env=self.env, stdout=log, stderr=log,
+        command = ("setpriv", "--pdeathsig", "TERM", *command)  # gone with the test, however that ends
+        self.daemons.append((command[3], subprocess.Popen(command, env=self.env, stdout=log, stderr=log,
                                                           stdin=subprocess.DEVNULL, cwd=self.folder)))
         log.close()
 
@@ -131,9 +132,9 @@ class Slurm:
         tasks = {}
         for block in self.call("scontrol", "show", "job", job, "--oneliner").stdout.splitlines():
             facts = dict(word.split("=", 1) for word in block.split() if "=" in word)
-            number = facts.get("ArrayTaskId", "0")
-            if number.isdigit():
-                tasks[int(number)] = (facts["JobState"], int(facts["Restarts"]), facts["ExitCode"])
+            number = facts.get("ArrayTaskId", "0")  # several, "1-3", for those that have not begun
+            if "JobState" in facts:
+                tasks[int(number) if number.isdigit() else number] = (facts["JobState"], int(facts["Restarts"]), facts["ExitCode"])
         return tasks
 
     def logs(self):
