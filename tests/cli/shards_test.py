@@ -43,7 +43,7 @@ class LinesTest(ProgramTest):
             for num_shards in numbers:
                 with self.subTest(command=command, num_shards=num_shards):
                     rows = self.rows_of_shards(num_shards, command=command)
-                    self.assertEqual(sorted(sum(rows, [])), single)
+                    self.assertEqual(sorted(row for of_shard in rows for row in of_shard), single)
 
     def test_the_limit_is_applied_first(self):
         rows = self.rows_of_shards(2, "--limit", 6)

@@ -1,5 +1,5 @@
-"""A real Slurm of one node, this machine, in a folder of its own: munged, slurmctld and slurmd, without systemd, cgroups
-and accounting. Needs root, and the packages slurm-wlm and munge."""
+"""A real Slurm of one node, this machine, in a folder of its own: munged, slurmctld and slurmd, without systemd,
+cgroups and accounting. Needs root, and the packages slurm-wlm and munge."""
 
 import contextlib
 import os
@@ -134,7 +134,8 @@ class Slurm:
             facts = dict(word.split("=", 1) for word in block.split() if "=" in word)
             number = facts.get("ArrayTaskId", "0")  # several, "1-3", for those that have not begun
             if "JobState" in facts:
-                tasks[int(number) if number.isdigit() else number] = (facts["JobState"], int(facts["Restarts"]), facts["ExitCode"])
+                key = int(number) if number.isdigit() else number
+                tasks[key] = (facts["JobState"], int(facts["Restarts"]), facts["ExitCode"])
         return tasks
 
     def logs(self):

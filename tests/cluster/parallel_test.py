@@ -1,5 +1,5 @@
-"""Shards under GNU parallel, one of them killed, then the same command again: the merged rows are those of one run, byte
-for byte. Needs the program as first argument, and the package parallel."""
+"""Shards under GNU parallel, one of them killed, then the same command again: the merged rows are those of one run,
+byte for byte. Needs the program as first argument, and the package parallel."""
 
 import os
 import pathlib

@@ -1,5 +1,5 @@
-"""scripts/slurm_array.sbatch in a real Slurm of one node: tasks are killed, requeued and sent again, and the merged rows
-are those of one run, byte for byte. Needs the program as first argument; see one_node_slurm.py."""
+"""scripts/slurm_array.sbatch in a real Slurm of one node: tasks are killed, requeued and sent again, and the merged
+rows are those of one run, byte for byte. Needs the program as first argument; see one_node_slurm.py."""
 
 import os
 import pathlib
@@ -162,7 +162,8 @@ class SlurmTest(ProgramTest):
         job = self.submit("--array=3", "--output=bare.%a.log", "--open-mode=truncate", "--wrap", bare)
         self.assertEqual(self.wait_for(job, "FAILED")[3][2], "2:0")
         self.assertIn("--num-shards", (self.folder / "bare.3.log").read_text())
-        job = self.submit("--array=1-7:2", "--output=bare.%a.log", "--open-mode=truncate", "--wrap", bare + " --log-level error --progress none")
+        bare += " --log-level error --progress none"
+        job = self.submit("--array=1-7:2", "--output=bare.%a.log", "--open-mode=truncate", "--wrap", bare)
         self.wait_for(job, "COMPLETED")
         rows = [program.rows_of((self.folder / f"bare.{task}.log").read_bytes()) for task in (1, 5, 7)]
         self.assertEqual([[row["line"] for row in of_task] for of_task in rows], [[1, 5, 9], [3, 7], [4, 8]])

@@ -13,9 +13,9 @@
 
 namespace prm_score {
 
-// Reads SLURM_ARRAY_TASK_ID, _COUNT, _MIN, _STEP and, if it is there, _MAX; with `num_shards` the first alone, whose number may then be
-// too large. Throws UsageError outside of an array, for an array of one task, and for one whose tasks are not equally
-// far apart.
+// Reads SLURM_ARRAY_TASK_ID, _COUNT, _MIN, _STEP and, if it is there, _MAX; with `num_shards` the first alone, whose
+// number may then be too large. Throws UsageError outside of an array, for an array of one task, and for one whose
+// tasks are not equally far apart.
 [[nodiscard]] Shard shard_of_slurm_task(const std::optional<int64_t>& num_shards);
 
 }  // namespace prm_score
