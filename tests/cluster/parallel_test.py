@@ -72,4 +72,5 @@ class ParallelTest(ProgramTest):
 
 
 if __name__ == "__main__":
+    sys.argv[1:2] = [os.path.abspath(path) for path in sys.argv[1:2]]  # jobs run in other folders
     program.main()

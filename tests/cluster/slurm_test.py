@@ -86,8 +86,14 @@ class SlurmTest(ProgramTest):
 
     def start_again_now(self, task):
         """Slurm lets a task that was requeued wait for two minutes."""
-        self.wait_until(lambda: "JobState=PENDING" in self.slurm.call("scontrol", "show", "job", task).stdout, task)
-        self.scontrol("update", f"jobid={task}", "StartTime=now")
+
+        def has_started():
+            shown = self.slurm.call("scontrol", "show", "job", task).stdout
+            if "JobState=PENDING" in shown:  # again and again: the end of the first attempt may set the time anew
+                self.slurm.call("scontrol", "update", f"jobid={task}", "StartTime=now")
+            return "Restarts=0" not in shown and ("JobState=RUNNING" in shown or "JobState=COMPLETED" in shown)
+
+        self.wait_until(has_started, f"{task} to start again")
 
     def kill_program_of(self, number):
         """kill -9, by the file that it writes."""
@@ -170,4 +176,5 @@ class SlurmTest(ProgramTest):
 
 
 if __name__ == "__main__":
+    sys.argv[1:2] = [os.path.abspath(path) for path in sys.argv[1:2]]  # jobs run in other folders
     program.main()
