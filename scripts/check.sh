@@ -31,7 +31,7 @@ check_format() {
 
 check_shell() {
   install_packages shellcheck
-  { find scripts tests -name '*.sh' && printf '.ci/run\n'; } | sort | xargs shellcheck
+  { find scripts tests -name '*.sh' -o -name '*.sbatch' && printf '.ci/run\n'; } | sort | xargs shellcheck
 }
 
 configure_check() {

@@ -38,13 +38,23 @@ void warn_of_wrong_file(const RunCounts& counts, const Options& options) {
 
 }  // namespace
 
+Shard shard_of(const Options& options) {
+  return options.shard ? Shard{.number = *options.shard, .num_shards = *options.num_shards} : Shard();
+}
+
 JsonlReaderOptions reader_options(const Options& options, const StopSignals& stop) {
   return {.lines = {.files = options.files,
                     .max_line_bytes = options.max_line_bytes,
                     .limit = options.limit,
+                    .shard = shard_of(options),
                     .hash = !options.output.empty() || options.command == Command::kCheck,
                     .stop_fd = stop.fd()},
           .fields = options.fields};
+}
+
+IfThere if_there(const Options& options) {
+  if (options.resume) return IfThere::kResume;
+  return options.overwrite ? IfThere::kOverwrite : IfThere::kRefuse;
 }
 
 JsonlWriter standard_output(int stop_fd) { return JsonlWriter(STDOUT_FILENO, "standard output", stop_fd); }

@@ -10,10 +10,17 @@
 #include "prm_score/cli/stop_signals.h"
 #include "prm_score/io/jsonl_reader.h"
 #include "prm_score/io/jsonl_writer.h"
+#include "prm_score/io/output_file.h"
 
 namespace prm_score {
 
+// All lines if --shard is not given.
+[[nodiscard]] Shard shard_of(const Options& options);
+
 [[nodiscard]] JsonlReaderOptions reader_options(const Options& options, const StopSignals& stop);
+
+// What --resume and --overwrite say.
+[[nodiscard]] IfThere if_there(const Options& options);
 
 // `stop_fd`: see JsonlWriter.
 [[nodiscard]] JsonlWriter standard_output(int stop_fd = -1);

@@ -24,6 +24,9 @@ constexpr CommandSpec kCommands[] = {
     {Command::kReport, kForReport, "report",
      "Makes one HTML file of rows that were scored: rewards, lengths, positions, the best and the worst documents.",
      "rows to read, in this order; none or - = standard input"},
+    {Command::kMerge, kForMerge, "merge",
+     "Puts the rows of all shards (--shard) into one file, in the order of the input: that of one run, byte for byte.",
+     "the --output files of all shards, in any order"},
     {Command::kInfo, kForInfo, "info", "Says what a checkpoint is and what memory it needs.", kNoFiles}};
 
 constexpr std::string_view kEnvironmentNote =

@@ -18,6 +18,8 @@ int run_command(const Options& options, const std::vector<std::string>& command_
       return run_show(options, stop);
     case Command::kReport:
       return run_report(options, stop);
+    case Command::kMerge:
+      return run_merge(options, stop);
     case Command::kInfo:
       return run_info(options);
   }

@@ -19,6 +19,7 @@
 #include "prm_score/model/torch_version.h"
 #include "prm_score/text/prompt.h"
 #include "prm_score/text/sha256.h"
+#include "prm_score/text/unicode.h"
 
 namespace prm_score {
 namespace {
@@ -104,8 +105,12 @@ RunState state_of_run(const Options& options, const ScorerOptions& scorer) {
   }
   state.fingerprint["SHA-256 of the template"] = json_text(template_sha256());
   state.fingerprint["dtype"] = json_text(resolved.dtype);
+  state.fingerprint["prm_score"] = json_text(PRM_SCORE_VERSION);
+  state.fingerprint["unicode"] = json_text(unicode_version());
   for (auto& [name, value] : options_of_rows(options)) state.fingerprint["--" + name] = std::move(value);
   if (options.files.size() > 1) state.fingerprint["files"] = json_text(options.files);  // rows name them
+  if (options.num_shards) state.fingerprint["--num-shards"] = std::to_string(*options.num_shards);
+  state.shard = options.shard;
   state.recorded = {{"prm_score", PRM_SCORE_VERSION},
                     {"torch", torch_version()},
                     {"cpu", cpu_name()},

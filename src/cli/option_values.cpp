@@ -99,6 +99,11 @@ bool set_device(std::string& target, std::string_view text) {
   return true;
 }
 
+bool set_shard(std::optional<int64_t>& number, bool& is_auto, std::string_view text) {
+  is_auto = text == "auto";
+  return is_auto || set_integer(number, text, 0);
+}
+
 std::string json_of(bool value) { return value ? "true" : "false"; }
 std::string json_of(int64_t value) { return std::to_string(value); }
 std::string json_of(const std::string& value) { return to_json_string(value); }

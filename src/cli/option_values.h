@@ -39,6 +39,9 @@ bool set_pair(std::string& first, std::string& second, std::string_view text);
 // auto, cpu, cuda or cuda:N.
 bool set_device(std::string& target, std::string_view text);
 
+// auto, or a number >= 0.
+bool set_shard(std::optional<int64_t>& number, bool& is_auto, std::string_view text);
+
 // A word of a fixed set, and what it means.
 template <typename Value>
 struct Choice {

@@ -9,6 +9,7 @@
 
 #include "prm_score/cli/command_table.h"
 #include "prm_score/cli/option_table.h"
+#include "prm_score/cli/slurm_array.h"
 #include "prm_score/io/json_line.h"
 
 namespace prm_score {
@@ -167,6 +168,26 @@ void check_output(const Options& options) {
   }
 }
 
+// What --shard auto comes to, and whether there is such a shard.
+void resolve_shard(Options& options) {
+  if (options.is_shard_auto) {
+    const Shard shard = shard_of_slurm_task(options.num_shards);
+    options.shard = shard.number;
+    options.num_shards = shard.num_shards;
+  }
+  if (options.shard && !options.num_shards) {
+    throw UsageError("--shard: expected --num-shards with it, got none");
+  }
+  if (options.num_shards && !options.shard) {
+    throw UsageError("--num-shards: expected --shard with it, got none");
+  }
+  if (options.shard && *options.shard >= *options.num_shards) {
+    throw UsageError("--shard: expected a number from 0 to " + std::to_string(*options.num_shards - 1) +
+                     " (--num-shards is " + std::to_string(*options.num_shards) + "), got " +
+                     std::to_string(*options.shard));
+  }
+}
+
 void check_golden(const Options& options) {
   if (options.golden.empty()) throw UsageError("--golden: expected a file name, got none");
   for (const auto& [flag, name] : {std::pair("--golden", &options.golden), std::pair("--junit", &options.junit)}) {
@@ -199,6 +220,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
     parsed.warnings.push_back(name + ": expected a variable of an option (see --help), found that no option has this name");
   }
   resolve_stride(options.prompt.chunking);
+  resolve_shard(options);
   check_output(options);
   if (options.command == Command::kCheck) check_golden(options);
   return parsed;

@@ -66,9 +66,11 @@ Json tokenizer_json(const Tokenizer& tokenizer) {
 
 // What it takes to score the documents of a file: rows of the forward passes.
 Json plan_json(const Options& options, const PromptBuilder& builder) {
-  JsonlReader reader(
-      {.lines = {.files = {options.plan}, .max_line_bytes = options.max_line_bytes, .limit = options.limit},
-       .fields = options.fields});
+  JsonlReader reader({.lines = {.files = {options.plan},
+                                .max_line_bytes = options.max_line_bytes,
+                                .limit = options.limit,
+                                .shard = shard_of(options)},
+                      .fields = options.fields});
   int64_t num_documents = 0, num_bad = 0, num_tokens = 0, num_chunks = 0, num_rows = 0, num_rows_alone = 0;
   while (const auto line = reader.next()) {
     const auto* document = std::get_if<Document>(&*line);

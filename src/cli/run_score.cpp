@@ -30,10 +30,7 @@ class RowOutput {
       stream_.emplace(standard_output(stop.fd()));
       return;
     }
-    const IfThere if_there = options.resume      ? IfThere::kResume
-                             : options.overwrite ? IfThere::kOverwrite
-                                                 : IfThere::kRefuse;
-    file_.emplace(options.output, if_there, state_of_run(options, scorer));
+    file_.emplace(options.output, if_there(options), state_of_run(options, scorer));
   }
 
   // What an earlier run answered; nullptr without one.
@@ -52,9 +49,9 @@ class RowOutput {
   }
 
   // All rows are there. `exit_code`: what the run ends with.
-  void finish(const RunCounts& counts, int exit_code) {
+  void finish(const RunCounts& counts, int exit_code, const InputSummary& input) {
     if (file_) {
-      file_->finish(counts, exit_code);
+      file_->finish(counts, exit_code, input);
     } else {
       stream_->finish();
     }
@@ -145,7 +142,7 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   stop.finish_rows();
   const RunEnd end = score_lines({options, stop, metadata}, scorer, reader, output);
   if (end == RunEnd::kInput) {
-    output.finish(counts, exit_code(end, counts, options.errors_ok));
+    output.finish(counts, exit_code(end, counts, options.errors_ok), reader.summary());
   } else {
     output.close();
   }

@@ -64,11 +64,22 @@ InputLine DocumentParser::parse(std::string_view line, RowOrigin origin) const {
 }
 
 RowLineReader::RowLineReader(LineReaderOptions options)
-    : max_line_bytes_(options.max_line_bytes), limit_(options.limit), lines_(std::move(options)) {}
+    : max_line_bytes_(options.max_line_bytes), limit_(options.limit), lines_(std::move(options)) {
+  num_rows_of_files_.resize(lines_.files().size());
+}
+
+InputSummary RowLineReader::summary() const {
+  InputSummary summary = {.sha256 = lines_.input_sha256(), .files = {}};
+  for (size_t i = 0; i < num_rows_of_files_.size(); ++i) {
+    summary.files.push_back({.num_lines = lines_.num_lines_of_files()[i], .num_rows = num_rows_of_files_[i]});
+  }
+  return summary;
+}
 
 std::optional<RowLine> RowLineReader::next() {
   while (const auto line = lines_.next()) {
     if (line->is_blank()) continue;
+    ++num_rows_of_files_[line->file_index];
     RowLine found;
     const auto& files = lines_.files();
     if (files.size() > 1) found.origin.file = files[line->file_index];

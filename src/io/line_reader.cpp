@@ -61,6 +61,7 @@ std::optional<int64_t> num_bytes_left(const std::vector<std::string>& files) {
 LineReader::LineReader(LineReaderOptions options) : options_(std::move(options)), block_(kBlockBytes) {
   if (options_.files.empty()) options_.files.emplace_back(kStandardInput);
   for (const auto& file : options_.files) check_readable(file);
+  num_lines_of_files_.resize(options_.files.size());
   if (options_.hash) sha256_.emplace();
   total_input_bytes_ = num_bytes_left(options_.files);
 }
@@ -73,6 +74,15 @@ int64_t LineReader::num_input_bytes() const {
 }
 
 std::optional<Line> LineReader::next() {
+  while (auto line = next_of_any_shard()) {
+    if (!options_.shard.has(num_lines_ - 1)) continue;
+    line->input_sha256 = input_sha256();
+    return line;
+  }
+  return std::nullopt;
+}
+
+std::optional<Line> LineReader::next_of_any_shard() {
   if (options_.limit && num_lines_ >= *options_.limit) return std::nullopt;
   while (!was_stopped_ && (fd_ >= 0 || open_next_file())) {
     if (auto line = take_line()) return line;
@@ -88,7 +98,6 @@ bool LineReader::open_next_file() {
   if (fd_ < 0) throw file_error(file, errno);
   is_at_file_start_ = true;
   are_first_bytes_known_ = false;
-  line_in_file_ = 0;
   block_begin_ = block_end_ = 0;
   return true;
 }
@@ -213,11 +222,9 @@ Line LineReader::finish_line(std::string_view bytes) {
     if (bytes.ends_with('\r')) bytes.remove_suffix(1);
   }
   ++num_lines_;
-  Line line{.bytes = bytes, .number = ++line_in_file_, .file_index = num_opened_ - 1};
-  if (sha256_) {
-    sha256_->update("\n");
-    line.input_sha256 = sha256_->hex();
-  }
+  const size_t file_index = num_opened_ - 1;
+  Line line{.bytes = bytes, .number = ++num_lines_of_files_[file_index], .file_index = file_index};
+  hash("\n");
   if (static_cast<int64_t>(bytes.size()) > options_.max_line_bytes) {
     line.is_too_long = true;
     line.bytes = {};

@@ -1,5 +1,6 @@
 #include "prm_score/io/output_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -22,6 +23,7 @@
 
 #include "prm_score/error.h"
 #include "prm_score/io/replace_file.h"
+#include "prm_score/text/sha256.h"
 
 namespace prm_score {
 namespace {
@@ -142,6 +144,7 @@ class OutputFile::Impl {
     if (!file_.is_open()) begin_afresh();
     if (!warning.empty()) there_bytes_ = answered.num_bytes;  // another machine's rows would not be the same
     end_at(there_bytes_);                                     // a torn last row goes
+    hash_rows_there(answered.num_bytes);
     written_ = answered;
     written_.counts.num_lines = num_lines;
     written_.input_sha256 = input_sha256;
@@ -156,6 +159,7 @@ class OutputFile::Impl {
       write_whole(row);
       there_bytes_ += static_cast<int64_t>(row.size());
     }
+    rows_sha256_.update(row);
     written_.num_bytes += static_cast<int64_t>(row.size());
     written_.counts = counts;
     written_.input_sha256 = input_sha256;
@@ -168,13 +172,15 @@ class OutputFile::Impl {
     file_.reset();
   }
 
-  void finish(const RunCounts& counts, int exit_code) {
+  void finish(const RunCounts& counts, int exit_code, const InputSummary& input) {
     stop_syncing();
     if (written_.num_bytes < there_bytes_) {
       throw Error("--resume: input: expected at least the lines that the " + std::to_string(num_rows_there) +
                   " rows of " + partial() + " answer, found " + std::to_string(counts.num_lines) + " lines");
     }
     written_.counts = counts;
+    state_.rows_sha256 = rows_sha256_.hex();
+    state_.input = input;
     expect_still_there();
     expect_size(partial(), written_.num_bytes, /*may_be_longer=*/false);
     sync(written_, exit_code);
@@ -226,6 +232,10 @@ class OutputFile::Impl {
     if (const auto text = differences(there.fingerprint, now.fingerprint); !text.empty()) {
       throw Error(path_ + ": --resume: expected the run that began it, found another: " + text);
     }
+    if (there.shard != now.shard) {
+      throw Error(path_ + ": --resume: expected " + shard_text(there.shard) + ", which began it, got " +
+                  shard_text(now.shard));
+    }
     if (has_output && has_partial) {
       throw Error(path_ + ": expected it or " + partial() + ", found both");
     }
@@ -252,6 +262,19 @@ class OutputFile::Impl {
     if (may_be_longer ? num_bytes >= expected : num_bytes == expected) return;
     throw Error(rows + ": expected " + (may_be_longer ? "at least " : "") + std::to_string(expected) +
                 " bytes, as were written, found " + std::to_string(num_bytes));
+  }
+
+  static std::string shard_text(const std::optional<int64_t>& shard) {
+    return shard ? "shard " + std::to_string(*shard) : "no shard";
+  }
+
+  // The first `num_bytes` of F.partial.
+  void hash_rows_there(int64_t num_bytes) {
+    constexpr int64_t kBlockBytes = 1 << 20;
+    for (int64_t begin = 0; begin < num_bytes; begin += kBlockBytes) {
+      const auto size = static_cast<size_t>(std::min(kBlockBytes, num_bytes - begin));
+      rows_sha256_.update(read_at(file_.get(), partial(), begin, size));
+    }
   }
 
   // The whole rows behind those that the state knows of.
@@ -412,6 +435,7 @@ class OutputFile::Impl {
   int64_t synced_bytes_ = 0;
   bool has_sync_failed_ = false;
   // Of the thread that writes:
+  Sha256 rows_sha256_;       // of written_
   int64_t there_bytes_ = 0;  // of whole rows in F.partial; more than written_ as long as rows are compared
 };
 
@@ -432,7 +456,9 @@ void OutputFile::write(std::string_view row, const RunCounts& counts, const std:
   impl_->write(row, counts, input_sha256);
 }
 void OutputFile::close() { impl_->close(); }
-void OutputFile::finish(const RunCounts& counts, int exit_code) { impl_->finish(counts, exit_code); }
+void OutputFile::finish(const RunCounts& counts, int exit_code, const InputSummary& input) {
+  impl_->finish(counts, exit_code, input);
+}
 int OutputFile::complete() { return impl_->complete(); }
 
 }  // namespace prm_score

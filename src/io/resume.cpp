@@ -8,6 +8,9 @@ AnsweredInput skip_answered(JsonlReader& reader, const OutputFile& output) {
   AnsweredInput input;
   const RunProgress& answered = output.answered();
   const int64_t num_rows = answered.num_rows();
+  if (num_rows > 0 && answered.input_sha256.empty()) {
+    throw Error("--resume: expected the rows of a run, found those of a merge that did not come to its end");
+  }
   for (int64_t row = 0; row < num_rows; ++row) {
     const auto origin = reader.skip();
     if (!origin) {

@@ -22,6 +22,20 @@ std::string shown(const std::map<std::string, std::string>& values, const std::s
   return value.size() <= kMaxShownBytes ? value : value.substr(0, kMaxShownBytes) + "..";
 }
 
+Json input_json(const InputSummary& input) {
+  Json files = Json::array();
+  for (const auto& file : input.files) files.push_back({{"lines", file.num_lines}, {"rows", file.num_rows}});
+  return {{"sha256", input.sha256}, {"files", std::move(files)}};
+}
+
+InputSummary parse_input(const Json& json) {
+  InputSummary input = {.sha256 = json.at("sha256").get<std::string>(), .files = {}};
+  for (const Json& file : json.at("files")) {
+    input.files.push_back({.num_lines = file.at("lines").get<int64_t>(), .num_rows = file.at("rows").get<int64_t>()});
+  }
+  return input;
+}
+
 // What a run that reached its end can end with.
 int parse_exit_code(int exit_code, const std::string& name) {
   if (exit_code == 0 || exit_code == 3) return exit_code;
@@ -40,6 +54,9 @@ std::string format_run_state(const RunState& state) {
                       {"counts", Json::parse(format_counts(state.progress.counts))},
                       {"input_sha256", state.progress.input_sha256}};
   json["exit_code"] = state.exit_code ? Json(*state.exit_code) : Json(nullptr);
+  if (state.shard) json["shard"] = *state.shard;
+  if (!state.rows_sha256.empty()) json["rows_sha256"] = state.rows_sha256;
+  if (!state.input.files.empty()) json["input"] = input_json(state.input);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -60,14 +77,17 @@ RunState parse_run_state(const std::string& text, const std::string& name) {
     state.progress.counts = parse_counts(progress.at("counts").dump());
     state.progress.input_sha256 = progress.at("input_sha256").get<std::string>();
     if (!json.at("exit_code").is_null()) state.exit_code = parse_exit_code(json["exit_code"].get<int>(), name);
+    if (json.contains("shard")) state.shard = json["shard"].get<int64_t>();
+    if (json.contains("rows_sha256")) state.rows_sha256 = json["rows_sha256"].get<std::string>();
+    if (json.contains("input")) state.input = parse_input(json["input"]);
     return state;
   } catch (const Json::exception& error) {
     throw Error(name + ": expected the state of a run, got something else (" + error.what() + ")");
   }
 }
 
-std::string differences(const std::map<std::string, std::string>& there,
-                        const std::map<std::string, std::string>& now) {
+std::string differences(const std::map<std::string, std::string>& there, const std::map<std::string, std::string>& now,
+                        const ComparedPlaces& places) {
   std::set<std::string> names;
   for (const auto* values : {&there, &now}) {
     for (const auto& [name, value] : *values) names.insert(name);
@@ -76,7 +96,8 @@ std::string differences(const std::map<std::string, std::string>& there,
   for (const std::string& name : names) {
     const auto here = there.find(name), other = now.find(name);
     if (here != there.end() && other != now.end() && here->second == other->second) continue;
-    text += (text.empty() ? "" : "; ") + name + ": " + shown(there, name) + " there, " + shown(now, name) + " now";
+    text += (text.empty() ? "" : "; ") + name + ": " + shown(there, name) + " " + places.there + ", " +
+            shown(now, name) + " " + places.now;
   }
   return text;
 }

@@ -34,7 +34,7 @@ TEST(Manual, SaysWhichCommandsAnOptionBelongsTo) {
   const std::string page = manual_page();
   const size_t resume = page.find("\\-\\-resume\\fR");
   ASSERT_NE(resume, std::string::npos);
-  EXPECT_EQ(page.find("Of \\fBprm\\-score\\fR only.", resume), page.find("Of ", resume));
+  EXPECT_EQ(page.find("Of \\fBprm\\-score\\fR and \\fBprm\\-score merge\\fR only.", resume), page.find("Of ", resume));
   const size_t log_level = page.find("\\-\\-log\\-level\\fR");
   EXPECT_EQ(page.find("Of \\fB", log_level), std::string::npos);  // of all commands: says nothing, and is the last
 }

@@ -58,6 +58,8 @@ TEST_F(CommandLineTest, DefaultsAreTheDocumentedOnes) {
                                                        {"keep", "[]"},
                                                        {"keep-all", "false"},
                                                        {"limit", "null"},
+                                                       {"shard", "null"},
+                                                       {"num-shards", "null"},
                                                        {"max-line-bytes", "268435456"},
                                                        {"chunk-size", "64"},
                                                        {"stride", "64"},
@@ -101,6 +103,8 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"keep", "a,b c", "[\"a\",\"b c\"]"},
                                  {"keep-all", "true", "true"},
                                  {"limit", "0", "0"},
+                                 {"shard", "2", "2"},
+                                 {"num-shards", "3", "3"},
                                  {"max-line-bytes", "3K", "3072"},
                                  {"chunk-size", "32", "32"},
                                  {"stride", "7", "7"},
@@ -164,7 +168,9 @@ TEST_F(CommandLineTest, EveryOptionComesFromTheCommandLineOrTheEnvironment) {
     const std::string flag = std::string("--") + example.name + "=" + example.value;
     const std::string variable = environment_name(example.name);
     const bool is_about_output = std::string(example.name) == "resume" || std::string(example.name) == "overwrite";
-    const std::vector<const char*> command = is_about_output ? std::vector{"--output=f"} : command_with(example.name);
+    std::vector<const char*> command = is_about_output ? std::vector{"--output=f"} : command_with(example.name);
+    if (std::string(example.name) == "shard") command = {"--num-shards=3"};
+    if (std::string(example.name) == "num-shards") command = {"--shard=0"};
     auto with_flag = command;
     with_flag.push_back(flag.c_str());
     EXPECT_EQ(effective(options(with_flag), example.name), example.json);
@@ -200,7 +206,7 @@ TEST_F(CommandLineTest, OptionsOfRowsAreThoseThatChangeThem) {
     EXPECT_TRUE(values.contains(name)) << name;
   }
   for (const char* name : {"model", "device", "dtype", "threads", "max-batch-tokens", "output", "resume", "metadata",
-                           "max-errors", "errors-ok", "progress", "log-level", "self-check"}) {
+                           "shard", "num-shards", "max-errors", "errors-ok", "progress", "log-level", "self-check"}) {
     EXPECT_FALSE(values.contains(name)) << name;
   }
 }
@@ -210,6 +216,36 @@ TEST_F(CommandLineTest, ResumeAndOverwriteNeedAnOutputAndEachOtherNot) {
            {"--resume"}, {"--overwrite"}, {"--output=f", "--resume", "--overwrite"}, {"--output=-"}}) {
     EXPECT_THROW(static_cast<void>(options(arguments)), UsageError);
   }
+}
+
+TEST_F(CommandLineTest, AShardIsOneOfSeveral) {
+  const auto shard = options({"a", "--shard", "2", "--num-shards", "3"});
+  EXPECT_EQ(shard.shard, 2);
+  EXPECT_EQ(shard.num_shards, 3);
+  EXPECT_EQ(error_of({"--shard=0"}), "--shard: expected --num-shards with it, got none");
+  EXPECT_EQ(error_of({"--num-shards=2"}), "--num-shards: expected --shard with it, got none");
+  EXPECT_EQ(error_of({"--shard=2", "--num-shards=2"}),
+            "--shard: expected a number from 0 to 1 (--num-shards is 2), got 2");
+  for (const char* value : {"-1", "one", "1/2", "", "Auto"}) {
+    EXPECT_EQ(error_of({"--num-shards=2", "--shard", value}),
+              std::string("--shard: expected auto or an integer >= 0, got \"") + value + "\"");
+  }
+  EXPECT_EQ(error_of({"--shard=0", "--num-shards=0"}), "--num-shards: expected an integer >= 1, got \"0\"");
+  for (const char* command : {"prompts", "pairs", "info"}) {
+    EXPECT_EQ(options({command, "--shard=1", "--num-shards=2"}).shard, 1) << command;
+  }
+}
+
+TEST_F(CommandLineTest, ShardAutoIsTheTaskOfSlurm) {
+  unsetenv("SLURM_ARRAY_TASK_ID");
+  EXPECT_EQ(error_of({"--shard=auto", "--num-shards=2"}),
+            "--shard auto: expected a task of a Slurm array (SLURM_ARRAY_TASK_ID), got none");
+  setenv("SLURM_ARRAY_TASK_ID", "3", 1);
+  EXPECT_EQ(options({"--shard=auto", "--num-shards=4"}).shard, 3);
+  EXPECT_EQ(options({"--shard=auto", "--shard=1", "--num-shards=4"}).shard, 1);
+  EXPECT_EQ(error_of({"--shard=auto", "--num-shards=3"}),
+            "--shard: expected a number from 0 to 2 (--num-shards is 3), got 3");
+  unsetenv("SLURM_ARRAY_TASK_ID");
 }
 
 TEST_F(CommandLineTest, CheckNeedsAGoldenAndAtMostOneWayToCompare) {
@@ -362,6 +398,9 @@ TEST_F(CommandLineTest, SubcommandsTakeTheSameOptions) {
   EXPECT_EQ(report.output, "page.html");
   EXPECT_EQ(report.docs, Words{"c"});
   EXPECT_EQ(options({"-o", "rows"}).output, "rows");
+  const auto merge = options({"merge", "a", "b", "-o", "rows", "--resume"});
+  EXPECT_EQ(merge.command, Command::kMerge);
+  EXPECT_EQ(merge.files, (Words{"a", "b"}));
 }
 
 TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {

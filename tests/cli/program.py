@@ -16,7 +16,7 @@ TIMEOUT_S = 300  # no test comes near it but on a machine that hangs
 
 def environment(**variables):
     """Ours without any variable that the program looks at, plus `variables`."""
-    ignored = ("PRM_SCORE_", "HF_", "XDG_CACHE_HOME")
+    ignored = ("PRM_SCORE_", "HF_", "XDG_CACHE_HOME", "SLURM_")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ignored)}
     return {**clean, **variables}
 

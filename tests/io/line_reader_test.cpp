@@ -262,6 +262,32 @@ TEST_F(LineReaderTest, TheSizeOfAPipeIsNotKnown) {
   EXPECT_EQ(LineReader({.files = {file}}).total_input_bytes(), 4);
 }
 
+TEST_F(LineReaderTest, AShardIsEveryNthPhysicalLineOverAllFiles) {
+  const auto a = write_file("a", "a1\r\n\na3"), empty = write_file("empty", ""), b = write_file("b", "b1\n \nb3\nb4\n");
+  const std::vector<std::string> files = {a, empty, b};
+  EXPECT_EQ(read_all({.files = files, .shard = {.number = 0, .num_shards = 2}}),
+            (Lines{"1:a1", "3:a3", "2: ", "4:b4"}));
+  EXPECT_EQ(read_all({.files = files, .shard = {.number = 1, .num_shards = 2}}), (Lines{"2:", "1:b1", "3:b3"}));
+  EXPECT_EQ(read_all({.files = files, .limit = 5, .shard = {.number = 1, .num_shards = 4}}), Lines{"2:"});
+  EXPECT_EQ(read_all({.files = files, .limit = 5, .shard = {.number = 0, .num_shards = 4}}), (Lines{"1:a1", "2: "}));
+  EXPECT_EQ(read_all({.files = files, .shard = {.number = 7, .num_shards = 8}}), Lines{});
+}
+
+TEST_F(LineReaderTest, OtherShardsLinesAreCountedAndHashed) {
+  const auto a = write_file("a", "a1\na2\n"), b = write_file("b", "b1\nb2\nb3");
+  LineReader reader({.files = {a, b}, .shard = {.number = 2, .num_shards = 3}, .hash = true});
+  const auto line = reader.next();
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->number, 1);
+  EXPECT_EQ(line->file_index, 1u);
+  EXPECT_EQ(line->input_sha256, sha256_hex("a1\na2\nb1\n"));
+  EXPECT_EQ(reader.num_lines(), 3);
+  EXPECT_FALSE(reader.next());
+  EXPECT_EQ(reader.num_lines(), 5);
+  EXPECT_EQ(reader.num_lines_of_files(), (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(reader.input_sha256(), sha256_hex("a1\na2\nb1\nb2\nb3\n"));
+}
+
 TEST_F(LineReaderTest, GivesTheHashOfAllLinesSoFar) {
   const auto first = write_file("first", "a\r\n\nlast"), second = write_file("second",
                                                                              "\xEF\xBB\xBF"

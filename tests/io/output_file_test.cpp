@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "prm_score/error.h"
+#include "prm_score/text/sha256.h"
 
 namespace prm_score {
 namespace {
@@ -89,6 +90,33 @@ TEST_F(OutputFileTest, GoesOnAfterRowsThatTheStateDoesNotKnow) {
   for (int line = 3; line <= 5; ++line) output.write(row(line), counts(line), "h");
   output.finish(counts(5), 0);
   EXPECT_EQ(read(), row(1) + row(2) + row(3) + row(4) + row(5));
+}
+
+TEST_F(OutputFileTest, TheStateOfACompleteOutputHasTheHashOfItsRowsAndTheInput) {
+  make_partial(2, 4);
+  EXPECT_EQ(parse_run_state(read(".state"), "state").rows_sha256, "");
+  EXPECT_TRUE(parse_run_state(read(".state"), "state").input.files.empty());
+  OutputFile output(path(), IfThere::kResume, state_);
+  output.begin(2, "hash2");
+  for (int line = 3; line <= 5; ++line) output.write(row(line), counts(line), "h");
+  const InputSummary input = {.sha256 = "all", .files = {{.num_lines = 7, .num_rows = 5}, {.num_lines = 1}}};
+  output.finish(counts(5), 0, input);
+  const RunState state = parse_run_state(read(".state"), "state");
+  EXPECT_EQ(state.rows_sha256, sha256_hex(read()));
+  EXPECT_EQ(state.input.sha256, "all");
+  EXPECT_EQ(state.input.files, input.files);
+  EXPECT_FALSE(state.shard);
+}
+
+TEST_F(OutputFileTest, AnotherShardIsRefused) {
+  state_.shard = 1;
+  make_partial(1, 1);
+  EXPECT_EQ(parse_run_state(read(".state"), "state").shard, 1);
+  EXPECT_EQ(message_of(IfThere::kResume), "");
+  state_.shard = 2;
+  EXPECT_EQ(message_of(IfThere::kResume), path() + ": --resume: expected shard 1, which began it, got shard 2");
+  state_.shard.reset();
+  EXPECT_EQ(message_of(IfThere::kResume), path() + ": --resume: expected shard 1, which began it, got no shard");
 }
 
 TEST_F(OutputFileTest, RefusesAnotherRowInPlaceOfOneThatIsThere) {

@@ -31,6 +31,9 @@ namespace prm_score {
 // Scores documents and writes them for people, every chunk behind its log-odds and, in colour, shaded by it.
 [[nodiscard]] int run_show(const Options& options, StopSignals& stop);
 
+// Puts the outputs of all shards together. Needs no checkpoint.
+[[nodiscard]] int run_merge(const Options& options, StopSignals& stop);
+
 // Says what a checkpoint is; reads no weights, only where and of which dtype they are.
 [[nodiscard]] int run_info(const Options& options);
 

@@ -17,7 +17,8 @@ enum : unsigned {
   kForPairs = 8,
   kForReport = 16,
   kForShow = 32,
-  kForCheck = 64
+  kForCheck = 64,
+  kForMerge = 128
 };  // bits of OptionSpec::commands
 
 struct OptionSpec {

@@ -18,7 +18,7 @@
 
 namespace prm_score {
 
-enum class Command { kScore, kPrompts, kPairs, kCheck, kShow, kReport, kInfo };
+enum class Command { kScore, kPrompts, kPairs, kCheck, kShow, kReport, kInfo, kMerge };
 enum class Color { kAuto, kAlways, kNever };
 enum class Progress { kAuto, kPlain, kNone };
 
@@ -36,6 +36,8 @@ struct Options {
   InputFields fields;
   PairFields pair_fields;
   std::optional<int64_t> limit;
+  bool is_shard_auto = false;                // --shard auto; `shard` is then what Slurm says
+  std::optional<int64_t> shard, num_shards;  // both or none; shard < num_shards
   int64_t max_line_bytes = 256 << 20;
 
   PromptOptions prompt;

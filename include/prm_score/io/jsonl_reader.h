@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "prm_score/io/input_summary.h"
 #include "prm_score/io/json_line.h"
 #include "prm_score/io/line_reader.h"
 #include "prm_score/text/document.h"
@@ -67,7 +68,8 @@ struct InputSize {
   std::optional<int64_t> num_lines;  // at most
 };
 
-// Gives every line but those of JSON white space only, in order; Errors and bounds as LineReader. Not thread-safe.
+// Gives every line of the shard but those of JSON white space only, in order; Errors and bounds as LineReader. Not
+// thread-safe.
 class RowLineReader {
  public:
   explicit RowLineReader(LineReaderOptions options);
@@ -75,14 +77,16 @@ class RowLineReader {
   // nullopt at the end, at the limit, or when stopped.
   [[nodiscard]] std::optional<RowLine> next();
 
-  [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }              // blank ones too
+  [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }              // blank ones, other shards' too
   [[nodiscard]] int64_t num_input_bytes() const { return lines_.num_input_bytes(); }  // see LineReader
   [[nodiscard]] InputSize size() const { return {lines_.total_input_bytes(), limit_}; }
+  [[nodiscard]] InputSummary summary() const;  // of what was read so far
 
  private:
   int64_t max_line_bytes_;
   std::optional<int64_t> limit_;
   LineReader lines_;
+  std::vector<int64_t> num_rows_of_files_;
 };
 
 // Documents from the lines of a RowLineReader; a line that is too long is a LineError. Not thread-safe.
@@ -96,9 +100,10 @@ class JsonlReader {
   // Passes over the line that next() would give, without parsing it: id and kept fields stay empty.
   [[nodiscard]] std::optional<RowOrigin> skip();
 
-  [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }              // blank ones too
+  [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }              // blank ones, other shards' too
   [[nodiscard]] int64_t num_input_bytes() const { return lines_.num_input_bytes(); }  // see LineReader
   [[nodiscard]] InputSize size() const { return lines_.size(); }
+  [[nodiscard]] InputSummary summary() const { return lines_.summary(); }  // see RowLineReader
 
  private:
   RowLineReader lines_;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "prm_score/io/decompressor.h"
+#include "prm_score/io/shard.h"
 #include "prm_score/text/sha256.h"
 
 namespace prm_score {
@@ -27,6 +28,7 @@ struct LineReaderOptions {
   std::vector<std::string> files;      // read in this order, `-` = standard input; none = standard input alone
   int64_t max_line_bytes = 256 << 20;  // without CR and LF, >= 0
   std::optional<int64_t> limit = {};   // physical lines over all files, >= 0
+  Shard shard = {};                    // of the lines up to the limit; the others are read, and passed over
   bool hash = false;                   // give Line::input_sha256
   int stop_fd = -1;                    // reading ends, also in the middle of a wait, once this descriptor is readable
 };
@@ -36,8 +38,8 @@ struct Line {
   int64_t number = 0;      // 1-based in its file
   size_t file_index = 0;   // into LineReader::files()
   bool is_too_long = false;
-  // Of all lines up to this one, over all files, each ended by one LF, otherwise as they are: what `sha256sum` says of
-  // the input up to here. Empty unless asked for.
+  // Of all lines up to this one, over all files, other shards' too, each ended by one LF, otherwise as they are: what
+  // `sha256sum` says of the input up to here. Empty unless asked for.
   std::string input_sha256 = {};
 
   // Of JSON white space only.
@@ -55,12 +57,18 @@ class LineReader {
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
 
-  // The next line; nullopt at the end of all files, at the limit, or when stopped. A file is opened when it is reached.
-  // Throws Error naming the file if it cannot be opened or read.
+  // The next line of the shard; nullopt at the end of all files, at the limit, or when stopped. A file is opened when
+  // it is reached. Throws Error naming the file if it cannot be opened or read.
   [[nodiscard]] std::optional<Line> next();
 
   [[nodiscard]] const std::vector<std::string>& files() const { return options_.files; }
+
+  // Physical lines so far, those passed over too: over all files, and of each file.
   [[nodiscard]] int64_t num_lines() const { return num_lines_; }
+  [[nodiscard]] const std::vector<int64_t>& num_lines_of_files() const { return num_lines_of_files_; }
+
+  // Of all those lines, as Line::input_sha256.
+  [[nodiscard]] std::string input_sha256() const { return sha256_ ? sha256_->hex() : ""; }
 
   // Bytes of the files, as they lie there, that the lines up to the last one took: of a compressed file about, as it is
   // decompressed a little ahead.
@@ -72,6 +80,7 @@ class LineReader {
   [[nodiscard]] bool was_stopped() const { return was_stopped_; }
 
  private:
+  std::optional<Line> next_of_any_shard();
   bool open_next_file();
   bool fill_block();  // false at the end of the file or when stopped
   bool decompress();
@@ -91,8 +100,8 @@ class LineReader {
   int64_t num_lines_ = 0;       // over all files
   int64_t num_read_bytes_ = 0;  // over all files, compressed ones as they are
   std::optional<int64_t> total_input_bytes_;
-  int64_t line_in_file_ = 0;  // of the line returned last
-  std::vector<char> block_;   // bytes [block_begin_, block_end_) are not yet consumed
+  std::vector<int64_t> num_lines_of_files_;
+  std::vector<char> block_;  // bytes [block_begin_, block_end_) are not yet consumed
   size_t block_begin_ = 0, block_end_ = 0;
   std::unique_ptr<Decompressor> decompressor_;  // of the current file, if it needs one
   std::vector<char> compressed_;                // bytes [compressed_begin_, compressed_end_) are not yet taken

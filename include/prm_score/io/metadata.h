@@ -28,7 +28,8 @@
 //   exit_code        0
 //
 // `checkpoint`, `tokenizer`, `engine`, `times` and `throughput` are null if the run stopped before the checkpoint was
-// open. Lines: read, blank ones too. Tokens: of the scored texts. Chunks: those with log-odds.
+// open. Lines: read, blank ones and other shards' too. Tokens: of the scored texts. Chunks: those
+// with log-odds.
 #pragma once
 
 #include <cstdint>

@@ -35,8 +35,9 @@ class OutputFile {
 
   // Looks at what is there and changes nothing. `now`: fingerprint and records of this run. Throws Error if something
   // is in the way: without kResume or kOverwrite F or F.partial; with kResume either of them without F.state, a state
-  // of other fingerprint (what differs is named), a file shorter than its state says, or one that another process
-  // writes; without kOverwrite a F.state that is none. `sync_interval`: how long a row may be on its way to the disk.
+  // of other fingerprint (what differs is named) or shard, a file shorter than its state says, or one that another
+  // process writes; without kOverwrite a F.state that is none. `sync_interval`: how long a row may be on its way to the
+  // disk.
   OutputFile(std::string path, IfThere if_there, const RunState& now,
              std::chrono::milliseconds sync_interval = std::chrono::seconds(2));
   ~OutputFile();
@@ -67,9 +68,10 @@ class OutputFile {
   // Brings all rows and their state to the disk, and ends writing; F.partial stays. Throws Error.
   void close();
 
-  // The same, records the exit code, and renames F.partial to F. Throws Error, also if F has appeared meanwhile, or if
-  // F.partial has rows that no write() gave again: the input has become shorter.
-  void finish(const RunCounts& counts, int exit_code);
+  // The same, records the exit code, the SHA-256 of the rows and `input`, and renames F.partial to F. Throws Error,
+  // also if F has appeared meanwhile, or if F.partial has rows that no write() gave again: the input has become
+  // shorter.
+  void finish(const RunCounts& counts, int exit_code, const InputSummary& input = {});
 
   // Of a complete output: renames F.partial if an earlier run had no time to. Gives its exit code.
   int complete();

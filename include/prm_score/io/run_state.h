@@ -7,6 +7,10 @@
 //   progress     as of the last row that is surely on the disk: {"bytes": 8192, "counts": {..as in the metadata..},
 //                "input_sha256": "9a.."}; input_sha256: of the input lines up to that row's, see line_reader.h
 //   exit_code    null while rows are missing; then what the run ended with
+//   shard        0, 1, ..: of a run that answers every --num-shards-th line; absent if all lines are answered
+//   rows_sha256  of the output, once it is complete
+//   input        once the output is complete: {"sha256": "9a..", "files": [{"lines": 10, "rows": 4}, ..]}: of all lines
+//                read, and per file; rows: those of this run
 #pragma once
 
 #include <cstdint>
@@ -14,6 +18,7 @@
 #include <optional>
 #include <string>
 
+#include "prm_score/io/input_summary.h"
 #include "prm_score/io/metadata.h"
 
 namespace prm_score {
@@ -31,6 +36,9 @@ struct RunState {
   std::map<std::string, std::string> recorded;     // values as they are
   RunProgress progress;
   std::optional<int> exit_code;
+  std::optional<int64_t> shard = {};
+  std::string rows_sha256 = {};  // empty while rows are missing
+  InputSummary input = {};       // without files while rows are missing
 };
 
 [[nodiscard]] std::string format_run_state(const RunState& state);
@@ -38,8 +46,14 @@ struct RunState {
 // Throws Error that starts with `name` for anything that format_run_state() does not write.
 [[nodiscard]] RunState parse_run_state(const std::string& json, const std::string& name);
 
+// Where the values that are compared are.
+struct ComparedPlaces {
+  std::string there = "there";
+  std::string now = "now";
+};
+
 // "chunk-size: 64 there, 32 now; ..": where the two differ, empty if nowhere.
 [[nodiscard]] std::string differences(const std::map<std::string, std::string>& there,
-                                      const std::map<std::string, std::string>& now);
+                                      const std::map<std::string, std::string>& now, const ComparedPlaces& places = {});
 
 }  // namespace prm_score

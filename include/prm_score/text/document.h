@@ -15,7 +15,7 @@ namespace prm_score {
 struct RowOrigin {
   std::string file;             // name as given; empty unless several files are read
   int64_t line = 0;             // 1-based physical line in its file
-  int64_t num_lines = 0;        // physical lines over all files up to this one, it and blank ones included
+  int64_t num_lines = 0;        // physical lines over all files up to this one; it, blank ones, other shards' included
   int64_t num_input_bytes = 0;  // of the files up to this line, see io/line_reader.h
   std::string id_json;          // JSON text of the id field; empty if the input has none
   std::string input_json;       // JSON object of the kept fields; empty if none are to be kept
