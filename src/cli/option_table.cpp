@@ -394,8 +394,9 @@ constexpr OptionSpec kTable[] = {
      .value_name = "",
      .expected = "true or false",
      .default_text = "false",
-     .help = "print, as a JSON object, what --resume compares and records (hashes of the checkpoint, options, versions, "
-             "machine), and end; nothing is read, scored or written",
+     .help =
+         "print, as a JSON object, what --resume compares and records (hashes of the checkpoint, options, versions, "
+         "machine), and end; nothing is read, scored or written",
      .group = kOutput,
      .commands = kForScore,
      .set = [](Options& o, std::string_view v) { return set_flag(o.fingerprint, v); },
