@@ -1,0 +1,108 @@
+"""What runs on the cluster's workers: reading blocks, and actors that score them. Tables of one row, a block, go in
+between (Ray Data would join small ones otherwise)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from ray_scoring.blocks import BlockOptions, InputFile, read_blocks
+from ray_scoring.errors import InputError
+from ray_scoring.fingerprint import Fingerprint, differences, take_fingerprint
+from ray_scoring.rows import is_bad, json_of_name, placed
+from ray_scoring.scorer_process import ProcessEndedError, ScorerProcess
+
+MOST_DEATHS = 3
+"""In a row, of the process that scores one block."""
+
+
+@dataclass(frozen=True)
+class ScorerCommand:
+    """`program`: a path, or a name on the PATH of the workers."""
+
+    program: str
+    options: tuple[str, ...]
+
+
+def read_unfinished(table: pa.Table, files: Sequence[InputFile], options: BlockOptions) -> Iterator[pa.Table]:
+    """Blocks that are not finished yet. `table`: `file`, an index, and `finished`, numbers of blocks."""
+    for wanted in table.to_pylist():
+        index, finished = wanted["file"], set(wanted["finished"])
+        for block in read_blocks(index, files[index], options):
+            if block.number not in finished:
+                yield _table(dict(vars(block)))
+
+
+def changed_blocks(index: int, file: InputFile, options: BlockOptions, finished: dict[int, str]) -> str:
+    """Whether the lines of finished blocks are still the same: what is not, or empty."""
+    left = dict(finished)
+    for block in read_blocks(index, file, options):
+        if left.pop(block.number, block.sha256) != block.sha256:
+            end = block.first_line + block.num_lines - 1
+            return f"{file.name}: lines {block.first_line} to {end} are not those of the earlier run"
+        if not left:
+            break
+    return f"{file.name}: is shorter than in the earlier run" if left else ""
+
+
+class BlockScorer:
+    """An actor: one process of prm-score, in whose pipe several blocks may queue (one per thread of the actor)."""
+
+    def __init__(self, command: ScorerCommand, expected: Fingerprint, names: Sequence[str]) -> None:
+        """`names`: of the files, for rows that have to say theirs; else none."""
+        self._command, self._expected = command, expected
+        self._file_json = [json_of_name(name) for name in names]
+        self._starting = threading.Lock()
+        self._process: ScorerProcess | None = None
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        (block,) = table.to_pylist()
+        file_json = self._file_json[block["file"]] if self._file_json else b""
+        rows = [placed(row, block["first_line"], file_json) for row in self._score(block)]
+        del block["data"]
+        return _table(
+            {
+                **block,
+                "num_rows": len(rows),
+                "num_bad": sum(map(is_bad, rows)),
+                "rows": b"".join(rows),
+            }
+        )
+
+    def _score(self, block: dict[str, Any]) -> list[bytes]:
+        """A process that dies is replaced; what kills several ones is taken for the block's fault."""
+        for death in range(MOST_DEATHS):
+            try:
+                return self._running().score(block["data"])
+            except ProcessEndedError as error:
+                if death + 1 == MOST_DEATHS:
+                    end = block["first_line"] + block["num_lines"] - 1
+                    place = f"file {block['file'] + 1}, lines {block['first_line']} to {end}"
+                    raise InputError(f"{place}: ended {MOST_DEATHS} processes, the last one so: {error}") from error
+        raise AssertionError
+
+    def _running(self) -> ScorerProcess:
+        with self._starting:
+            if self._process is None or self._process.has_ended:
+                self._process = ScorerProcess(self._command.program, self._command.options)
+                self._check_fingerprint()  # while it loads its model
+            return self._process
+
+    def _check_fingerprint(self) -> None:
+        """This machine may not have been there when the run began, or have got other files meanwhile."""
+        assert self._process is not None
+        found = take_fingerprint(self._command.program, self._command.options)
+        if different := differences(self._expected.rows, found.rows, ("at the start", "now")):
+            self._process.close()
+            raise InputError(f"{socket.gethostname()}: {different}")
+
+
+def _table(row: dict[str, Any]) -> pa.Table:
+    """Bytes may be more than the 2 GB that Arrow's usual type holds."""
+    types = {bytes: pa.large_binary(), str: pa.string(), bool: pa.bool_(), int: pa.int64()}
+    return pa.table({name: pa.array([value], types[type(value)]) for name, value in row.items()})
