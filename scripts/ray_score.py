@@ -35,7 +35,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.fs as pafs
-
 from ray_scoring import storage
 from ray_scoring.blocks import BlockOptions, InputFile
 from ray_scoring.blocks_on_workers import ScorerCommand
@@ -50,7 +49,9 @@ from ray_scoring.progress import Progress
 PROGRAM = "ray_score"
 REPOSITORY = Path(__file__).resolve().parents[1]
 INPUT_NAME = re.compile(r".*\.(parquet|jsonl|ndjson|json)(\.gz|\.zst)?")
-REFUSED = ("output", "o", "resume", "overwrite", "metadata", "limit", "max-errors", "errors-ok", "fingerprint", "help")
+REFUSED = re.compile(
+    r"-o.*|--(output|resume|overwrite|metadata|limit|shard|num-shards|max-errors|errors-ok|fingerprint)(=.*)?"
+)
 """Options of prm-score that say something of the run as a whole, which is this script's."""
 
 
@@ -132,8 +133,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     if args.resume and args.overwrite:
         parser.error("--resume and --overwrite: expected one of them, found both")
     for word in scorer:
-        found = re.match(r"--?([a-z][a-z-]*)", word)
-        if found and found[1] in REFUSED:
+        if REFUSED.fullmatch(word):
             parser.error(f"{word}: expected before -- if at all: it is not prm-score's here")
     return args
 
@@ -243,7 +243,7 @@ class Run:
         num_bytes = sum(self._files[file].size for file in finished)
         progress = Progress(len(manifest.blocks), num_bytes, self._is_quiet)
         progress.say(f"{len(finished)} files, {num_bytes / 1e6:.1f} MB, up to {cluster.num_actors} actors")
-        names = [file.name for file in self._files] if len(self._files) > 1 else []
+        names = [file.name for file in self._files]
         scored = cluster.scored_blocks(
             Work(self._files, options, finished), ScorerArguments(self._command, fingerprint, names)
         )

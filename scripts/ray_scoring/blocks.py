@@ -84,4 +84,5 @@ def _lines(stream: Any, file: InputFile, options: BlockOptions) -> Iterator[tupl
         num_bytes = 0
         for line in jsonl_lines(stream, file.name, options.max_line_bytes):
             num_bytes += len(line)
-            yield line, min(num_bytes, stream.tell())  # of a compressed file it is the second
+            # Of a compressed file it is the second; at its end the decompressor closes it.
+            yield line, min(num_bytes, file.size if stream.closed else stream.tell())

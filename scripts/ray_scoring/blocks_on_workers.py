@@ -1,5 +1,8 @@
-"""What runs on the cluster's workers: reading blocks, and actors that score them. Tables of one row, a block, go in
-between (Ray Data would join small ones otherwise)."""
+"""What runs on the cluster's workers: reading blocks, and actors that score them.
+
+What goes through Ray Data is tables of one row: a block, later with its rows; or `error` alone, why there is none.
+(An exception would reach the driver as pages of traceback.)
+"""
 
 from __future__ import annotations
 
@@ -33,9 +36,12 @@ def read_unfinished(table: pa.Table, files: Sequence[InputFile], options: BlockO
     """Blocks that are not finished yet. `table`: `file`, an index, and `finished`, numbers of blocks."""
     for wanted in table.to_pylist():
         index, finished = wanted["file"], set(wanted["finished"])
-        for block in read_blocks(index, files[index], options):
-            if block.number not in finished:
-                yield _table(dict(vars(block)))
+        try:
+            for block in read_blocks(index, files[index], options):
+                if block.number not in finished:
+                    yield _table(dict(vars(block)))
+        except InputError as error:
+            yield _table({"error": str(error)})
 
 
 def changed_blocks(index: int, file: InputFile, options: BlockOptions, finished: dict[int, str]) -> str:
@@ -54,25 +60,25 @@ class BlockScorer:
     """An actor: one process of prm-score, in whose pipe several blocks may queue (one per thread of the actor)."""
 
     def __init__(self, command: ScorerCommand, expected: Fingerprint, names: Sequence[str]) -> None:
-        """`names`: of the files, for rows that have to say theirs; else none."""
-        self._command, self._expected = command, expected
-        self._file_json = [json_of_name(name) for name in names]
+        """`names`: of all files; rows say theirs if there are several."""
+        self._command, self._expected, self._names = command, expected, names
         self._starting = threading.Lock()
         self._process: ScorerProcess | None = None
 
     def __call__(self, table: pa.Table) -> pa.Table:
         (block,) = table.to_pylist()
-        file_json = self._file_json[block["file"]] if self._file_json else b""
+        if "error" in block:
+            return table
+        try:
+            return _table(self._scored(block))
+        except InputError as error:
+            return _table({"error": str(error)})
+
+    def _scored(self, block: dict[str, Any]) -> dict[str, Any]:
+        file_json = json_of_name(self._names[block["file"]]) if len(self._names) > 1 else b""
         rows = [placed(row, block["first_line"], file_json) for row in self._score(block)]
         del block["data"]
-        return _table(
-            {
-                **block,
-                "num_rows": len(rows),
-                "num_bad": sum(map(is_bad, rows)),
-                "rows": b"".join(rows),
-            }
-        )
+        return {**block, "num_rows": len(rows), "num_bad": sum(map(is_bad, rows)), "rows": b"".join(rows)}
 
     def _score(self, block: dict[str, Any]) -> list[bytes]:
         """A process that dies is replaced; what kills several ones is taken for the block's fault."""
@@ -82,7 +88,7 @@ class BlockScorer:
             except ProcessEndedError as error:
                 if death + 1 == MOST_DEATHS:
                     end = block["first_line"] + block["num_lines"] - 1
-                    place = f"file {block['file'] + 1}, lines {block['first_line']} to {end}"
+                    place = f"{self._names[block['file']]}: lines {block['first_line']} to {end}"
                     raise InputError(f"{place}: ended {MOST_DEATHS} processes, the last one so: {error}") from error
         raise AssertionError
 

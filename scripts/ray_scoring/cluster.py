@@ -177,8 +177,11 @@ class Cluster:
         )
         try:
             for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-                yield from table.to_pylist()
-        except Exception as error:
+                for block in table.to_pylist():
+                    if "error" in block:
+                        raise InputError(block["error"])
+                    yield block
+        except ray.exceptions.RayError as error:
             raise _plain_error(error) from error
 
     def _reading(self, work: Work) -> dict[str, Any]:
@@ -245,17 +248,12 @@ def _answers(asked: Mapping[str, Any]) -> dict[str, Any]:
     for name, reference in asked.items():
         try:
             answers[name] = ray.get(reference)
-        except Exception as error:
-            plain = _plain_error(error)
-            raise InputError(f"{name}: {plain}") from error
+        except ray.exceptions.RayError as error:
+            raise InputError(f"{name}: {_plain_error(error)}") from error
     return answers
 
 
-def _plain_error(error: BaseException) -> InputError:
+def _plain_error(error: ray.exceptions.RayError) -> InputError:
     """What a worker has raised, without Ray's traceback."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, InputError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return InputError(f"Ray: {type(error).__name__}: {_one_line(error)}")
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, InputError) else InputError(f"Ray: {type(error).__name__}: {_one_line(error)}")

@@ -103,7 +103,13 @@ class ScorerProcess:
             self._end(self._how_it_ended())
         except Exception as error:  # handed to those that wait
             self._process.kill()
+            self._process.wait()
             self._end(error)
+        self._stderr.close()
+        self._process.stdout.close()
+        with self._feeding, contextlib.suppress(BrokenPipeError):
+            assert self._process.stdin
+            self._process.stdin.close()
 
     def _take(self, row: bytes) -> None:
         with self._answering:
