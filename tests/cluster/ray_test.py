@@ -5,6 +5,7 @@ are, byte for byte, those of a single run of prm-score, whatever is killed meanw
 import contextlib
 import gzip
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -12,13 +13,16 @@ import socket
 import subprocess
 import sys
 import time
+import unittest.mock
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(REPOSITORY / "tests" / "cli"), str(REPOSITORY / "scripts")]
 
 import program
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
+from moto.server import ThreadedMotoServer
 from output_test import documents
 from program import run
 from pyarrow import json as pajson
@@ -171,6 +175,45 @@ class RowsTest(RayTest):
             self.assert_done(done, 0)
         self.assertEqual((self.folder / "out.jsonl").read_bytes(), run(same, *options).stdout)
         self.assertEqual(pq.read_table(self.folder / "out.parquet").to_pylist(), found)
+
+
+class ObjectStoreTest(RayTest):
+    """With an S3 server of this machine."""
+
+    @classmethod
+    def setUpClass(cls):
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        cls.addClassCleanup(server.stop)
+        cls.server = "{}:{}".format(*server.get_host_and_port())
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+        nodes = unittest.mock.patch.dict(os.environ, {**keys, "AWS_ENDPOINT_URL": f"http://{cls.server}"})
+        cls.enterClassContext(nodes)
+        super().setUpClass()
+
+    def test_from_bucket_to_bucket(self):
+        store = pafs.S3FileSystem(endpoint_override=self.server, scheme="http", allow_bucket_creation=True)
+        store.create_dir("bucket")
+        local = []
+        for name in ("a.jsonl", "b.jsonl"):
+            local.append(self.write(name, documents(40)))
+            with store.open_output_stream(f"bucket/docs/{name}") as stream:
+                stream.write(documents(40))
+        expected = run(*local, "--threads", "1").stdout.replace(f"{self.folder}/".encode(), b"s3://bucket/docs/")
+        out = "s3://bucket/out.jsonl"
+        done = self.score("s3://bucket/docs/", "--output", out, "--block-bytes", "2K", options=("--threads", "1"))
+        self.assert_done(done, 3)
+        with store.open_input_file("bucket/out.jsonl") as stream:
+            self.assertEqual(stream.read(), expected)
+        found = store.get_file_info(pafs.FileSelector("bucket", recursive=True))
+        files = sorted(entry.path for entry in found if entry.type == pafs.FileType.File)
+        inputs = ["bucket/docs/a.jsonl", "bucket/docs/b.jsonl"]
+        self.assertEqual(files, [*inputs, "bucket/out.jsonl", "bucket/out.jsonl.parts/manifest.json"])
+        self.assert_refused(self.score("s3://bucket/docs/", "--output", out), f"{out}: already there")
+        self.assert_refused(
+            self.score("s3://other/docs/", "--output", out, "--overwrite"), "s3://other/docs/: cannot be"
+        )
 
 
 class KillsTest(RayTest):
