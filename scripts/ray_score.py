@@ -15,7 +15,8 @@ part of the output at once. An actor, process or node that dies costs the blocks
 elsewhere. After anything else the same command with --resume goes on behind the finished blocks.
 
 Output: a file (its parts lie in FILE.parts/ until they are joined, in the input's order), or a folder (a name that ends
-with /, or a folder that is there) of parts, whose names are in the input's order. All is written by this machine.
+with /, or a folder that is there) of parts, which come as they are finished; their names are in the input's order. This
+machine writes all of it.
 
 Before work starts the nodes' fingerprints are compared (prm-score --fingerprint): version, torch, checkpoint and
 options have to be the same. Another CPU or GPU is told: it may move the last digits.
@@ -163,6 +164,8 @@ def input_files(names: Sequence[str]) -> list[InputFile]:
             if not inside:
                 raise InputError(f"{name}: expected files that end with .jsonl or .parquet, found none")
             files += input_files([place.inside(entry).name for entry in inside])
+        elif found.type != pafs.FileType.File:
+            raise InputError(f"{name}: expected a file or a folder, found something else")
         else:
             files.append(InputFile(name, found.size, place))
     return files
@@ -172,6 +175,14 @@ def output_kind(args: argparse.Namespace, target: storage.Place) -> OutputKind:
     is_folder = args.output.endswith("/") or storage.is_folder(target)
     by_name = "parquet" if not is_folder and args.output.endswith(".parquet") else "jsonl"
     return OutputKind(is_folder, args.format or by_name)
+
+
+def check_not_written_over(files: Sequence[InputFile], target: storage.Place, kind: OutputKind) -> None:
+    """Throws InputError."""
+    for file in files:
+        is_inside = storage.is_inside(file.place, target if kind.is_folder else target.beside(".parts"))
+        if is_inside or (not kind.is_folder and storage.is_same(file.place, target)):
+            raise InputError(f"--output {target.name}: would be written over {file.name}, which is read")
 
 
 def check_inputs(files: Sequence[InputFile], options: BlockOptions) -> None:
@@ -191,6 +202,7 @@ class Run:
         self._files = input_files(args.inputs)
         target = storage.place_of(args.output)
         self._kind = output_kind(args, target)
+        check_not_written_over(self._files, target, self._kind)
         self._output = Output(OutputOptions(target, self._kind, args.resume, args.overwrite))
         self._command = scorer_command(args)
         self._is_quiet = args.progress == "none"
@@ -241,15 +253,15 @@ class Run:
         if not finished:
             return
         num_bytes = sum(self._files[file].size for file in finished)
-        progress = Progress(len(manifest.blocks), num_bytes, self._is_quiet)
-        progress.say(f"{len(finished)} files, {num_bytes / 1e6:.1f} MB, up to {cluster.num_actors} actors")
+        self._say(f"{len(finished)} files, {num_bytes / 1e6:.1f} MB, up to {cluster.num_actors} actors")
         names = [file.name for file in self._files]
         scored = cluster.scored_blocks(
             Work(self._files, options, finished), ScorerArguments(self._command, fingerprint, names)
         )
-        for block in scored:
-            self._output.add(FinishedBlock(*(block[name] for name in FinishedBlock._fields)), block["rows"])
-            progress.add(block["num_rows"], block["num_bad"], block["num_bytes"])
+        with Progress(len(manifest.blocks), num_bytes, self._is_quiet) as progress:
+            for block in scored:
+                self._output.add(FinishedBlock(*(block[name] for name in FinishedBlock._fields)), block["rows"])
+                progress.add(block["num_rows"], block["num_bad"], block["num_bytes"])
 
     def _exit_code(self, manifest: Manifest) -> int:
         return 3 if manifest.num_bad and not self._args.errors_ok else 0

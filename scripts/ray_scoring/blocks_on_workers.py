@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from ray_scoring.rows import is_bad, json_of_name, placed
 from ray_scoring.scorer_process import ProcessEndedError, ScorerProcess
 
 MOST_DEATHS = 3
-"""In a row, of the process that scores one block."""
+"""Of processes that score one block, all but the first one with nothing else in the pipe."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,46 @@ def changed_blocks(index: int, file: InputFile, options: BlockOptions, finished:
     return f"{file.name}: is shorter than in the earlier run" if left else ""
 
 
+class _PipeAccess:
+    """For any number of threads, or for one alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._num_inside, self._is_alone = 0, False
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_alone)
+            self._num_inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._num_inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_alone)
+            self._is_alone = True
+            self._changed.wait_for(lambda: self._num_inside == 0)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_alone = False
+                self._changed.notify_all()
+
+
 class BlockScorer:
     """An actor: one process of prm-score, in whose pipe several blocks may queue (one per thread of the actor)."""
 
     def __init__(self, command: ScorerCommand, expected: Fingerprint, names: Sequence[str]) -> None:
         """`names`: of all files; rows say theirs if there are several."""
         self._command, self._expected, self._names = command, expected, names
+        self._pipe = _PipeAccess()
         self._starting = threading.Lock()
         self._process: ScorerProcess | None = None
 
@@ -81,16 +116,23 @@ class BlockScorer:
         return {**block, "num_rows": len(rows), "num_bad": sum(map(is_bad, rows)), "rows": b"".join(rows)}
 
     def _score(self, block: dict[str, Any]) -> list[bytes]:
-        """A process that dies is replaced; what kills several ones is taken for the block's fault."""
-        for death in range(MOST_DEATHS):
-            try:
+        """A process that dies is replaced."""
+        try:
+            with self._pipe.shared():
                 return self._running().score(block["data"])
-            except ProcessEndedError as error:
-                if death + 1 == MOST_DEATHS:
-                    end = block["first_line"] + block["num_lines"] - 1
-                    place = f"{self._names[block['file']]}: lines {block['first_line']} to {end}"
-                    raise InputError(f"{place}: ended {MOST_DEATHS} processes, the last one so: {error}") from error
-        raise AssertionError
+        except ProcessEndedError:
+            return self._score_alone(block)
+
+    def _score_alone(self, block: dict[str, Any]) -> list[bytes]:
+        """With no other block in the pipe, what kills the process is taken for the block's fault."""
+        with self._pipe.alone():
+            for death in range(1, MOST_DEATHS):
+                try:
+                    return self._running().score(block["data"])
+                except ProcessEndedError as error:
+                    last, num_deaths = error, death + 1
+        place = f"{self._names[block['file']]}: lines {block['first_line']} to {_last_line(block)}"
+        raise InputError(f"{place}: ended {num_deaths} processes, the last one so: {last}")
 
     def _running(self) -> ScorerProcess:
         with self._starting:
@@ -108,7 +150,17 @@ class BlockScorer:
             raise InputError(f"{socket.gethostname()}: {different}")
 
 
+def _last_line(block: dict[str, Any]) -> int:
+    return block["first_line"] + block["num_lines"] - 1
+
+
 def _table(row: dict[str, Any]) -> pa.Table:
     """Bytes may be more than the 2 GB that Arrow's usual type holds."""
-    types = {bytes: pa.large_binary(), str: pa.string(), bool: pa.bool_(), int: pa.int64()}
-    return pa.table({name: pa.array([value], types[type(value)]) for name, value in row.items()})
+    types = {bytes: pa.large_binary(), str: pa.large_string(), bool: pa.bool_(), int: pa.int64()}
+    plain = {name: _valid(value) if isinstance(value, str) else value for name, value in row.items()}
+    return pa.table({name: pa.array([value], types[type(value)]) for name, value in plain.items()})
+
+
+def _valid(text: str) -> str:
+    """Names of files may hold what is no UTF-8."""
+    return text.encode("utf-8", "replace").decode()

@@ -133,8 +133,12 @@ class Cluster:
 
     @property
     def num_actors(self) -> int:
-        there = sum(room for _, room in self._nodes.values())
-        return min(there, self._resources.max_actors or there)
+        """At most. More than there is room for may be wanted where nodes can still come."""
+        return self._resources.max_actors or self._num_that_fit
+
+    @property
+    def _num_that_fit(self) -> int:
+        return sum(room for _, room in self._nodes.values())
 
     def fingerprint(self, command: ScorerCommand) -> tuple[Fingerprint, str]:
         """Of all nodes, and in what their machines differ. Throws InputError if they would not write the same rows."""
@@ -199,7 +203,7 @@ class Cluster:
         pool = ray.data.ActorPoolStrategy(
             min_size=1,
             max_size=self.num_actors,
-            initial_size=self.num_actors,
+            initial_size=min(self.num_actors, self._num_that_fit),
             max_tasks_in_flight_per_actor=2 * _BLOCKS_IN_PIPE,
             max_concurrent_calls_per_actor=_BLOCKS_IN_PIPE,
             enable_true_multi_threading=True,

@@ -88,6 +88,19 @@ def is_folder(place: Place) -> bool:
     return info(place).type == pafs.FileType.Directory
 
 
+def is_same(one: Place, other: Place) -> bool:
+    """By any way to it."""
+    return one.filesystem == other.filesystem and _real(one) == _real(other)
+
+
+def is_inside(place: Place, folder: Place) -> bool:
+    return place.filesystem == folder.filesystem and _real(place).startswith(_real(folder).rstrip("/") + "/")
+
+
+def _real(place: Place) -> str:
+    return os.path.realpath(place.path) if place.is_local else place.path
+
+
 def names_in(folder: Place) -> list[str]:
     """Names of the files right inside, sorted; none if it is not there. Throws InputError."""
     selector = pafs.FileSelector(folder.path, allow_not_found=True)

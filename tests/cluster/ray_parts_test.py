@@ -10,6 +10,7 @@ import random
 import sys
 import threading
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path[:0] = [
     str(pathlib.Path(__file__).resolve().parents[1] / "cli"),
@@ -22,7 +23,8 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from program import MODEL, run
 from ray_scoring import storage
-from ray_scoring.blocks import BlockOptions, InputFile, read_blocks
+from ray_scoring.blocks import Block, BlockOptions, InputFile, read_blocks
+from ray_scoring.blocks_on_workers import BlockScorer, ScorerCommand
 from ray_scoring.errors import InputError
 from ray_scoring.fingerprint import Fingerprint, differences, take_fingerprint
 from ray_scoring.manifest import FinishedBlock, Manifest, RunIdentity, read_manifest, write_manifest
@@ -230,6 +232,37 @@ class ProcessTest(unittest.TestCase):
         scorer = ScorerProcess(STUB, ["--stub", "stops"])
         with self.assertRaisesRegex(InputError, "exit code 1\n  prm-score: out of memory"):
             scorer.score(b"{}\npoison\n")
+
+
+class ActorTest(unittest.TestCase):
+    """BlockScorer as an actor of two threads."""
+
+    def scored(self, *blocks):
+        scorer = BlockScorer(ScorerCommand(STUB, ("--stub", "dies")), take_fingerprint(STUB, []), ["docs.jsonl"])
+        tables = [
+            pa.table({name: [value] for name, value in vars(Block(0, number, 1, data, 2)).items()})
+            for number, data in enumerate(blocks)
+        ]
+        with ThreadPoolExecutor(len(tables)) as threads:
+            return [table.to_pylist()[0] for table in threads.map(scorer, tables)]
+
+    def test_only_the_block_that_kills_is_blamed(self):
+        for _ in range(3):
+            good, bad = self.scored(b"{}\n" * 200, b"{}\npoison\n")
+            self.assertEqual(good["num_rows"], 200)
+            killed = "docs.jsonl: lines 1 to 2: ended 3 processes, the last one so: prm-score: killed by SIGKILL"
+            self.assertIn(killed, bad["error"])
+
+    def test_errors_pass_through(self):
+        scorer = BlockScorer(ScorerCommand("/no/such", ()), take_fingerprint(STUB, []), ["docs.jsonl"])
+        self.assertEqual(scorer(pa.table({"error": ["x"]})).to_pylist(), [{"error": "x"}])
+
+    def test_other_files_than_at_the_start_are_refused(self):
+        expected = take_fingerprint(STUB, [])
+        other = Fingerprint({**expected.rows, "torch": "0"}, expected.machine)
+        scorer = BlockScorer(ScorerCommand(STUB, ()), other, ["docs.jsonl"])
+        table = pa.table({name: [value] for name, value in vars(Block(0, 0, 1, b"{}\n", 1)).items()})
+        self.assertIn(': torch: "0" at the start, "1" now', scorer(table).to_pylist()[0]["error"])
 
 
 class InputTest(program.ProgramTest):

@@ -338,6 +338,9 @@ class BadInputTest(RayTest):
             (("gopher://x/y",), "gopher://x/y: cannot be opened: "),
             ((self.docs, "--output", "/proc/no/out.jsonl"), "/proc/no/out.jsonl.parts: cannot be made: "),
             ((self.docs, "--output", f"{self.docs}/"), "docs.jsonl/: expected a folder, found a file"),
+            (("/dev/null",), "/dev/null: expected a file or a folder, found something else"),
+            ((self.docs, "--overwrite", "--output", self.docs), "would be written over "),
+            ((self.docs, "--overwrite", "--output", self.folder), "would be written over "),
         ):
             with self.subTest(message):
                 self.assert_refused(self.score(*self.output, *arguments), message)
