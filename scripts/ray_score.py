@@ -141,7 +141,8 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def scorer_command(args: argparse.Namespace) -> ScorerCommand:
     """prm-score's last option of a name wins: what the user gives."""
-    options = ["--device", "cuda" if args.gpus_per_actor else "cpu", "--threads", str(max(1, int(args.cpus_per_actor)))]
+    device = "cpu" if args.gpus_per_actor == 0 else "cuda" if args.gpus_per_actor <= 1 else "cuda:all"
+    options = ["--device", device, "--threads", str(max(1, int(args.cpus_per_actor)))]
     built = REPOSITORY / "build" / "prm-score"
     program = args.prm_score or (str(built) if built.is_file() else "prm-score")
     if args.prm_score and os.sep in args.prm_score:
