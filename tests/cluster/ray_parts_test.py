@@ -44,6 +44,7 @@ PIECES = [
     b'{"id":3}',
     b"  \t",
     b"\r",
+    b"\x0b\x0c",
     b"",
     b"\xff\xfe{",
     b"\xef\xbb\xbf",
@@ -164,7 +165,7 @@ class ScoringTest(program.ProgramTest):
     def test_rows_in_columns(self):
         docs = self.write(
             "docs.jsonl",
-            b'{"id":"a\\n\\"b","text":"hello there","note":{"a":[1,{"b":"]}"}]}}\n'
+            b'{"id":"a\\n\\"b","text":"hello there","note":{"a":[1,{"b":"]}"}],"error":"no"}}\n'
             b'{"id":123456789012345678901234567890,"text":"x","note":1e5}\n{"id":[[]],"text":3}\n{"text":"<<JUDGEMENT>>"}\n'
             + b'{"id":'
             + b"7" * 6000
@@ -182,7 +183,8 @@ class ScoringTest(program.ProgramTest):
         self.assertEqual([row["id"] for row in found[1:4]], ["123456789012345678901234567890", "[[]]", None])
         self.assertEqual(found[4]["id"], "7" * 6000)
         self.assertEqual(
-            [row["input"] for row in found[:4]], ['{"note":{"a":[1,{"b":"]}"}]}}', '{"note":1e5}', "{}", "{}"]
+            [row["input"] for row in found[:4]],
+            ['{"note":{"a":[1,{"b":"]}"}],"error":"no"}}', '{"note":1e5}', "{}", "{}"],
         )
         self.assertEqual(found[2]["error"], "text: expected a string, got a number")
         self.assertEqual(found[3]["warnings"], ["template_markers"])
@@ -219,6 +221,25 @@ class ScoringTest(program.ProgramTest):
 
 
 class ProcessTest(unittest.TestCase):
+    def test_the_first_line_is_no_beginning_of_a_file(self):
+        for line in (b"\x1f\x8b not compressed", b"\xef\xbb\xbf{}"):
+            scorer = ScorerProcess(program.PROGRAM, ["--model", str(MODEL)])
+            self.addCleanup(scorer.close)
+            (row,) = scorer.score(line + b"\n")
+            self.assertTrue(row.startswith(b'{"line":1,"reward":null,"error":"not JSON'), row)
+
+    def test_threads_get_the_rows_of_their_own_lines(self):
+        scorer = ScorerProcess(STUB, [])
+        self.addCleanup(scorer.close)
+
+        def score(number):
+            rows = scorer.score((b"x" * number + b"\n") * (1 + number % 7))
+            return [(row["line"], row["num_tokens"]) for row in map(json.loads, rows)]
+
+        with ThreadPoolExecutor(16) as threads:
+            for number, found in enumerate(threads.map(score, range(1, 3001)), 1):
+                self.assertEqual(found, [(line, number + 1) for line in range(1, 2 + number % 7)])
+
     def test_a_process_that_was_killed_is_not_the_blocks_fault(self):
         scorer = ScorerProcess(STUB, ["--stub", "dies"])
         self.assertEqual(len(scorer.score(b"{}\n \n{}\n")), 2)
@@ -248,8 +269,8 @@ class ActorTest(unittest.TestCase):
 
     def test_only_the_block_that_kills_is_blamed(self):
         for _ in range(3):
-            good, bad = self.scored(b"{}\n" * 200, b"{}\npoison\n")
-            self.assertEqual(good["num_rows"], 200)
+            bad, *good = self.scored(b"{}\npoison\n", *[b"{}\n" * 100] * 5)
+            self.assertEqual([block["num_rows"] for block in good], [100] * 5)
             killed = "docs.jsonl: lines 1 to 2: ended 3 processes, the last one so: prm-score: killed by SIGKILL"
             self.assertIn(killed, bad["error"])
 

@@ -27,15 +27,14 @@ def main():
     for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
             continue
-        if mode == "slow":
-            time.sleep(0.2)
+        time.sleep({"slow": 0.2, "dies": 0.002}.get(mode, 0))
         if mode == "dies" and b"poison" in line:
             os.kill(os.getpid(), signal.SIGKILL)
         if mode == "stops" and b"poison" in line:
             print("prm-score: out of memory", file=sys.stderr)
             return 1
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
-        row = {"line": number, "id": gpus, "reward": 0.5, "num_tokens": 1, "num_chunks": 1, "log_odds": [0.5]}
+        row = {"line": number, "id": gpus, "reward": 0.5, "num_tokens": len(line), "num_chunks": 1, "log_odds": [0.5]}
         print(json.dumps(row, separators=(",", ":")), flush=True)
     return 0
 
