@@ -27,10 +27,11 @@ readonly test_packages=(libgtest-dev python3)
 # shellcheck disable=SC2034
 readonly clang_version=16
 # Apertium: the translator of the training scripts; strace: kills at chosen system calls; clang: fuzzing; zsh, fish and
-# groff: completion and manual page; python3-dev: the Python module; slurm-wlm, munge, parallel: shards on a cluster.
+# groff: completion and manual page; python3-dev: the Python module; slurm-wlm, munge, parallel: shards on a cluster; a
+# JRE: Spark.
 # shellcheck disable=SC2034
 heavy_test_packages=(apertium apertium-eng-spa apertium-eng-cat strace "clang-$clang_version"
-  "libclang-rt-$clang_version-dev" zsh fish groff-base python3-dev slurm-wlm munge parallel)
+  "libclang-rt-$clang_version-dev" zsh fish groff-base python3-dev slurm-wlm munge parallel default-jre-headless)
 # The browser that looks at reports: where it is a package of the distribution (Ubuntu's is a snap; that test is skipped).
 if [[ $(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}") == debian ]]; then
   heavy_test_packages+=(chromium chromium-driver)

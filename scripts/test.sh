@@ -29,7 +29,8 @@ step 'system packages' install_packages "${build_packages[@]}" "${test_packages[
 step 'libtorch' ensure_torch cpu
 if [[ ${#labels[@]} -eq 0 ]]; then
   step 'heavy tests' install_packages "${heavy_test_packages[@]}"
-  step 'Python packages' install_requirements tests/requirements.txt scripts/train/requirements.txt
+  step 'Python packages' install_requirements tests/requirements.txt scripts/train/requirements.txt \
+    scripts/ray_scoring/requirements.txt
 fi
 step 'build' build_all
 say "== tests, after $SECONDS s"

@@ -414,6 +414,18 @@ constexpr OptionSpec kTable[] = {
      .set = [](Options& o, std::string_view v) { return set_name(o.metadata, v); },
      .json = [](const Options& o) -> std::string { return o.metadata.empty() ? "null" : json_of(o.metadata); },
      .changes_rows = false},
+    {.name = "fingerprint",
+     .value_name = "",
+     .expected = "true or false",
+     .default_text = "false",
+     .help =
+         "print, as a JSON object, what --resume compares and records (hashes of the checkpoint, options, versions, "
+         "machine), and end; nothing is read, scored or written",
+     .group = kOutput,
+     .commands = kForScore,
+     .set = [](Options& o, std::string_view v) { return set_flag(o.fingerprint, v); },
+     .json = [](const Options& o) -> std::string { return json_of(o.fingerprint); },
+     .changes_rows = false},
     {.name = "golden",
      .value_name = "FILE",
      .expected = "a file name",

@@ -150,9 +150,19 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   return finish_run(end, metadata, options, stop, start);
 }
 
+int print_fingerprint(const Options& options, const StopSignals& stop) {
+  // Documents move nothing here; a name among the options of a program that scores through a pipe is a mistake.
+  if (!options.files.empty()) throw UsageError("--fingerprint: expected no files, got " + options.files.front());
+  JsonlWriter output = standard_output(stop.fd());
+  output.write(format_fingerprint(state_of_run(options, scorer_options(options))));
+  output.finish();
+  return 0;
+}
+
 }  // namespace
 
 int run_score(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
+  if (options.fingerprint) return print_fingerprint(options, stop);
   const auto start = std::chrono::steady_clock::now();
   return run_with_metadata(options, command_line, stop,
                            [&](Metadata& metadata) { return score_documents(options, stop, start, metadata); });

@@ -42,14 +42,25 @@ int parse_exit_code(int exit_code, const std::string& name) {
   throw Error(name + ": exit_code: expected null, 0 or 3, got " + std::to_string(exit_code));
 }
 
+// Fingerprint and records.
+void add_identity(Json& json, const RunState& state) {
+  json["fingerprint"] = Json::object();
+  for (const auto& [name, value] : state.fingerprint) json["fingerprint"][name] = Json::parse(value);
+  json["recorded"] = Json(state.recorded);
+}
+
 }  // namespace
+
+std::string format_fingerprint(const RunState& state) {
+  Json json;
+  add_identity(json, state);
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
 std::string format_run_state(const RunState& state) {
   Json json;
   json["format"] = kFormat;
-  json["fingerprint"] = Json::object();
-  for (const auto& [name, value] : state.fingerprint) json["fingerprint"][name] = Json::parse(value);
-  json["recorded"] = Json(state.recorded);
+  add_identity(json, state);
   json["progress"] = {{"bytes", state.progress.num_bytes},
                       {"counts", Json::parse(format_counts(state.progress.counts))},
                       {"input_sha256", state.progress.input_sha256}};

@@ -148,6 +148,17 @@ class OutputTest(program.ProgramTest):
         self.assertIn("already complete", done.stderr.decode())
         self.assertEqual(self.out.read_bytes(), before)
 
+    def test_fingerprint_is_the_one_of_the_state(self):
+        self.score("--spans", "--chunk-size", "32", "--threads", "1")
+        said = run("--fingerprint", "--spans", "--chunk-size", "32", "--threads", "1", stdin=b"not read")
+        self.assert_exit(said, 0)
+        state = self.read_state()
+        self.assertEqual(json.loads(said.stdout), {name: state[name] for name in ("fingerprint", "recorded")})
+        self.assertEqual(said.stdout.count(b"\n"), 1)
+
+    def test_fingerprint_takes_no_files(self):
+        self.assert_exit(run("--fingerprint", self.docs), 2, f"--fingerprint: expected no files, got {self.docs}")
+
     def test_resume_without_a_state_is_refused(self):
         for path in (self.out, self.partial):
             path.write_text("mine")

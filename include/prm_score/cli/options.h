@@ -48,6 +48,7 @@ struct Options {
   bool no_prefix_sharing = false;  // the oracle path, each prompt on its own
 
   bool spans = false;
+  bool fingerprint = false;       // print what --resume compares, score nothing
   bool json = false;              // info: for machines
   bool verify = false;            // info: read all weights
   std::string plan;               // info: documents to plan for; empty = none

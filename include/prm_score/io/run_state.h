@@ -43,6 +43,9 @@ struct RunState {
 
 [[nodiscard]] std::string format_run_state(const RunState& state);
 
+// `{"fingerprint":{..},"recorded":{..}}`, as in the state, on one line.
+[[nodiscard]] std::string format_fingerprint(const RunState& state);
+
 // Throws Error that starts with `name` for anything that format_run_state() does not write.
 [[nodiscard]] RunState parse_run_state(const std::string& json, const std::string& name);
 

@@ -1,0 +1,213 @@
+"""Parts of the output as blocks are finished, and in the end --output itself. All of it is done by the driver.
+
+  --output rewards.jsonl   rewards.jsonl.parts/manifest.json, part-00000-0000000.jsonl, ..; in the end joined to
+                           rewards.jsonl, and the manifest alone stays
+  --output rewards/        rewards/_manifest.json, part-00000-0000000.jsonl (or .parquet), ..; in the end _SUCCESS
+
+A part's two numbers are those of its file and of the block in it: by their names parts are in the order of the input.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_scoring import storage
+from ray_scoring.errors import InputError
+from ray_scoring.manifest import (
+    FinishedBlock,
+    Manifest,
+    RunIdentity,
+    read_manifest,
+    why_not_resumed,
+    write_manifest,
+)
+from ray_scoring.rows import SCHEMA, table_of
+from ray_scoring.storage import Place
+
+_SECONDS_BETWEEN_MANIFESTS = 2.0
+_WORK_PER_MANIFEST = 20.0
+"""The next one is not written before this many times the last one's duration."""
+_SUCCESS = "_SUCCESS"
+
+
+class OutputKind(NamedTuple):
+    """`is_folder`: parts stay parts. `format`: "jsonl" or "parquet"."""
+
+    is_folder: bool
+    format: str
+
+    def __str__(self) -> str:
+        return f"{'folder' if self.is_folder else 'file'}, {self.format}"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    target: Place
+    kind: OutputKind
+    resume: bool
+    overwrite: bool
+
+
+class Output:
+    """Where rows go. Used by one thread."""
+
+    def __init__(self, options: OutputOptions) -> None:
+        """Looks only; changes nothing. Throws InputError if something is in the way."""
+        self._target, self._kind = options.target, options.kind
+        self._folder = options.target if options.kind.is_folder else options.target.beside(".parts")
+        self._manifest_place = self._folder.inside("_manifest.json" if options.kind.is_folder else "manifest.json")
+        self._options = options
+        self._lock: int | None = None
+        self._is_open = False
+        self._written_at, self._write_seconds = 0.0, 0.0
+        if not options.resume and not options.overwrite:
+            for there in self._in_the_way():
+                raise InputError(f"{there.name}: already there; give --resume to go on, --overwrite to begin anew")
+
+    def begin(self, identity: RunIdentity) -> Manifest:
+        """The manifest to go on with, perhaps a complete one. Throws InputError if the earlier run was another."""
+        self.manifest = Manifest(identity)
+        if self._options.resume and storage.exists(self._manifest_place):
+            self.manifest = self._resumed(identity)
+        elif self._options.resume:
+            for there in self._in_the_way():
+                raise InputError(f"{there.name}: --resume: {self._manifest_place.name}: no such file")
+        return self.manifest
+
+    def open(self) -> None:
+        """Makes place, or drops what an interrupted run left half done. Throws InputError."""
+        storage.make_folder(self._folder)
+        self._take_lock()
+        if self._options.overwrite:
+            self._clear()
+        self._drop_unknown_parts()
+        self._write_manifest()
+        self._is_open = True
+
+    def add(self, block: FinishedBlock, rows: bytes) -> None:
+        """Throws InputError."""
+        if (block.file, block.number) in self.manifest.blocks:
+            return  # its rows were computed twice, after something died; they are the same
+        self._write_part(self._part(block), rows)
+        self.manifest.add(block)
+        if time.monotonic() - self._written_at >= max(
+            _SECONDS_BETWEEN_MANIFESTS, _WORK_PER_MANIFEST * self._write_seconds
+        ):
+            self._write_manifest()
+
+    def finish(self) -> None:
+        """All blocks are there. Throws InputError."""
+        missing = self.manifest.unfinished_files()
+        if missing:
+            raise InputError(f"{self.manifest.identity.inputs[missing[0]][0]}: blocks are missing; --resume goes on")
+        self._write_manifest()
+        if self._kind.is_folder:
+            storage.write(self._folder.inside(_SUCCESS), b"")
+        else:
+            self._join()
+        self.manifest.is_complete = True
+        self._write_manifest()
+        if not self._kind.is_folder:
+            self._remove(self._part_names())
+        self._is_open = False
+        self._drop_lock()
+
+    def close(self) -> None:
+        """Rows are missing; what is there can be resumed."""
+        if self._is_open:
+            self._write_manifest()
+        self._drop_lock()
+
+    def _in_the_way(self) -> Iterator[Place]:
+        if self._kind.is_folder and storage.exists(self._target) and not storage.is_folder(self._target):
+            raise InputError(f"{self._target.name}: expected a folder, found a file")
+        if not self._kind.is_folder and storage.exists(self._target):
+            yield self._target
+        for name in storage.names_in(self._folder):
+            if not name.endswith(storage.ASIDE):
+                yield self._folder.inside(name)
+
+    def _resumed(self, identity: RunIdentity) -> Manifest:
+        there = read_manifest(self._manifest_place)
+        if different := why_not_resumed(there, identity):
+            raise InputError(f"{self._manifest_place.name}: --resume: another run: {different}")
+        if there.is_complete and not storage.exists(self._target):
+            raise InputError(f"{self._target.name}: was complete, but is not there; --overwrite begins anew")
+        return there
+
+    def _part(self, block: FinishedBlock) -> Place:
+        ending = self._kind.format if self._kind.is_folder else "jsonl"
+        return self._folder.inside(f"part-{block.file:05}-{block.number:07}.{ending}")
+
+    def _part_names(self) -> list[str]:
+        return [name for name in storage.names_in(self._folder) if name.startswith("part-")]
+
+    def _write_part(self, place: Place, rows: bytes) -> None:
+        if place.path.endswith(".parquet"):
+            buffer = pa.BufferOutputStream()
+            pq.write_table(table_of(rows), buffer)
+            storage.write(place, buffer.getvalue().to_pybytes())
+        else:
+            storage.write(place, rows)
+
+    def _write_manifest(self) -> None:
+        start = time.monotonic()
+        write_manifest(self._manifest_place, self.manifest)
+        self._written_at = time.monotonic()
+        self._write_seconds = self._written_at - start
+
+    def _join(self) -> None:
+        """Throws InputError."""
+        blocks = [block for _, block in sorted(self.manifest.blocks.items())]
+        with storage.writing(self._target, aside=".partial") as stream:
+            if self._kind.format == "parquet":
+                with pq.ParquetWriter(stream, SCHEMA) as writer:
+                    for block in blocks:
+                        writer.write_table(table_of(storage.read(self._part(block))))
+            else:
+                for block in blocks:
+                    stream.write(storage.read(self._part(block)))
+
+    def _clear(self) -> None:
+        names = self._part_names()
+        names += [
+            name for name in storage.names_in(self._folder) if name in (_SUCCESS, "_manifest.json", "manifest.json")
+        ]
+        self._remove(names)
+        if not self._kind.is_folder and storage.exists(self._target):
+            storage.remove(self._target)
+
+    def _drop_unknown_parts(self) -> None:
+        """Parts that the manifest does not know yet are made again; a reader of a folder shall not see them before."""
+        known = {self._part(block).path.rsplit("/", 1)[-1] for block in self.manifest.blocks.values()}
+        there = self._part_names()
+        self._remove([name for name in there if name not in known])
+        for name in sorted(known - set(there)):
+            raise InputError(f"{self._folder.inside(name).name}: a part of the manifest: no such file")
+
+    def _remove(self, names: list[str]) -> None:
+        storage.remove_files(self._folder, names)
+
+    def _take_lock(self) -> None:
+        """Against a second run with the same --output on this machine. Object stores have nothing of the kind."""
+        if not self._folder.is_local:
+            return
+        self._lock = os.open(self._folder.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._drop_lock()
+            raise InputError(f"{self._folder.name}: another run is writing there") from error
+
+    def _drop_lock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
