@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "prm_score/cli/command_table.h"
+#include "prm_score/cli/nearest_name.h"
 #include "prm_score/cli/option_table.h"
 #include "prm_score/cli/slurm_array.h"
 #include "prm_score/io/json_line.h"
@@ -141,20 +142,27 @@ void set_option(Options& options, const OptionSpec& spec, const CommandLine& com
   if (!spec.set(options, value)) throw wrong_value(variable, spec, to_json_string(value));
 }
 
-// Names of the environment that mean an option by their beginning. Those of the tests are told apart by theirs.
-std::vector<std::string> unknown_variables() {
-  constexpr std::string_view kPrefix = "PRM_SCORE_", kPrefixOfTests = "PRM_SCORE_TEST_";
-  std::vector<std::string> unknown;
+// Of every variable of the environment that means an option by its beginning, and is none's.
+std::vector<std::string> warnings_of_variables() {
+  // PRM_SCORE_TEST_: of the tests; PRM_SCORE_TORCH_DIR: of the build.
+  constexpr std::string_view kPrefix = "PRM_SCORE_", kPrefixOfTests = "PRM_SCORE_TEST_",
+                             kOfBuild = "PRM_SCORE_TORCH_DIR";
+  std::vector<std::string> known;  // behind the prefix, which all have in common
+  for (const auto& spec : option_table()) known.push_back(environment_name(spec.name).substr(kPrefix.size()));
+  std::vector<std::string> warnings;
   for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
     const std::string_view name = text.substr(0, text.find('='));
-    if (!name.starts_with(kPrefix) || name.starts_with(kPrefixOfTests)) continue;
-    const auto& table = option_table();
-    const bool is_known =
-        std::any_of(table.begin(), table.end(), [&](const OptionSpec& spec) { return environment_name(spec.name) == name; });
-    if (!is_known) unknown.emplace_back(name);
+    if (!name.starts_with(kPrefix) || name.starts_with(kPrefixOfTests) || name == kOfBuild) continue;
+    const std::string_view ending = name.substr(kPrefix.size());
+    if (std::find(known.begin(), known.end(), ending) != known.end()) continue;
+    std::string warning(name);
+    warning += ": expected a variable of an option (see --help), found that no option has this name";
+    if (const auto nearest = nearest_name(ending, known))
+      warning += "; the nearest is " + std::string(kPrefix) + *nearest;
+    warnings.push_back(std::move(warning));
   }
-  return unknown;
+  return warnings;
 }
 
 void check_output(const Options& options) {
@@ -216,9 +224,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   for (const auto& spec : option_table()) {
     if ((spec.commands & spec_of(options.command).bit) != 0) set_option(options, spec, command_line);
   }
-  for (const std::string& name : unknown_variables()) {
-    parsed.warnings.push_back(name + ": expected a variable of an option (see --help), found that no option has this name");
-  }
+  parsed.warnings = warnings_of_variables();
   resolve_stride(options.prompt.chunking);
   resolve_shard(options);
   check_output(options);

@@ -190,11 +190,16 @@ TEST_F(CommandLineTest, VariablesThatLookLikeAnOptionsAndAreNonesAreToldOf) {
   setenv("PRM_SCORE_THREADS", "2", 1);
   setenv("PRM_SCORE_GOLDEN", "of another command", 1);
   setenv("PRM_SCORE_TEST_PROGRAM", "x", 1);
+  setenv("PRM_SCORE_TORCH_DIR", "of the build", 1);
   EXPECT_EQ(warnings(), std::vector<std::string>{});
   setenv("PRM_SCORE_TREADS", "2", 1);
-  EXPECT_EQ(warnings(), std::vector<std::string>{"PRM_SCORE_TREADS: expected a variable of an option (see --help), found "
-                                                 "that no option has this name"});
-  for (const char* name : {"PRM_SCORE_THREADS", "PRM_SCORE_GOLDEN", "PRM_SCORE_TEST_PROGRAM", "PRM_SCORE_TREADS"}) {
+  const std::string unknown = ": expected a variable of an option (see --help), found that no option has this name";
+  EXPECT_EQ(warnings(), std::vector<std::string>{"PRM_SCORE_TREADS" + unknown + "; the nearest is PRM_SCORE_THREADS"});
+  unsetenv("PRM_SCORE_TREADS");
+  setenv("PRM_SCORE_ANYTHING_ELSE", "2", 1);
+  EXPECT_EQ(warnings(), std::vector<std::string>{"PRM_SCORE_ANYTHING_ELSE" + unknown});
+  for (const char* name : {"PRM_SCORE_THREADS", "PRM_SCORE_GOLDEN", "PRM_SCORE_TEST_PROGRAM", "PRM_SCORE_TORCH_DIR",
+                           "PRM_SCORE_ANYTHING_ELSE"}) {
     unsetenv(name);
   }
 }
