@@ -1,4 +1,4 @@
-"""torch_version_test.py PROGRAM LIBRARY: another libtorch at run time than that of the build. LIBRARY makes it say so."""
+"""torch_version_test.py PROGRAM LIBRARY: another libtorch runs than that of the build. LIBRARY makes it say so."""
 
 import json
 import sys
@@ -39,8 +39,8 @@ class TorchVersionTest(program.ProgramTest):
         ):
             with self.subTest(arguments):
                 process = run_with_torch(OTHER_MINOR, *arguments)
-                expected = f"libtorch: expected version {self.minor_version_of_build()}, which this program was built with, "
-                self.assert_exit(process, code, expected + "found 2.99.1 in /")
+                expected = f"expected version {self.minor_version_of_build()}, which this program was built with,"
+                self.assert_exit(process, code, f"libtorch: {expected} found 2.99.1 in /")
                 self.assertEqual(process.stdout, b"")
 
 
