@@ -8,12 +8,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/torch_location.cmake")
 prm_score_find_torch(LibTorch_DIR)
 prm_score_torch_version("${LibTorch_DIR}" LibTorch_VERSION)
 
-if(SKBUILD)
-  set(libtorch_advice "expected torch ${PRM_SCORE_TORCH_MINIMUM} or newer beside ${Python_EXECUTABLE}, found none: run `pip install torch` first, or set the environment variable PRM_SCORE_TORCH_DIR to the folder site-packages/torch")
-else()
-  set(libtorch_advice "run scripts/quickstart.sh, or give -DPRM_SCORE_TORCH_DIR=<libtorch or site-packages/torch>, version ${PRM_SCORE_TORCH_MINIMUM} or newer")
-endif()
-
+prm_score_torch_advice(libtorch_advice)
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch REQUIRED_VARS LibTorch_DIR VERSION_VAR LibTorch_VERSION
   REASON_FAILURE_MESSAGE "${libtorch_advice}")

@@ -1,5 +1,5 @@
-# torch_location.cmake - where libtorch is. Included by FindLibTorch.cmake; as a script it prints the folder, or an empty
-# line, last:
+# torch_location.cmake - where libtorch is. Included by FindLibTorch.cmake; as a script it prints two last lines, version and
+# folder, empty if there is none:
 #
 #   cmake -DPRM_SCORE_TORCH_DIR=DIR -DPRM_SCORE_FALLBACK_TORCH_DIR=DIR -P torch_location.cmake
 #
@@ -71,6 +71,15 @@ function(prm_score_torch_problem dir result)
   set(${result} "${problem}" PARENT_SCOPE)
 endfunction()
 
+# What to do if there is none, in words.
+function(prm_score_torch_advice result)
+  if(SKBUILD)
+    set(${result} "expected torch ${PRM_SCORE_TORCH_MINIMUM} or newer beside ${Python_EXECUTABLE}, found none: run `pip install torch` first (with uv also `uv pip install scikit-build-core nanobind`, then `uv pip install --no-build-isolation .`: its isolated builds do not see the environment), or set the environment variable PRM_SCORE_TORCH_DIR to the folder site-packages/torch" PARENT_SCOPE)
+  else()
+    set(${result} "run scripts/quickstart.sh, or give -DPRM_SCORE_TORCH_DIR=<libtorch or site-packages/torch>, version ${PRM_SCORE_TORCH_MINIMUM} or newer" PARENT_SCOPE)
+  endif()
+endfunction()
+
 function(prm_score_find_torch result)
   set(${result} "" PARENT_SCOPE)
   prm_score_python_torch_dir(python_torch_dir)
@@ -94,5 +103,11 @@ endfunction()
 
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
   prm_score_find_torch(torch_dir)
+  if(SKBUILD AND NOT torch_dir)
+    prm_score_torch_advice(advice)
+    message(FATAL_ERROR "${advice}")
+  endif()
+  prm_score_torch_version("${torch_dir}" torch_version)
+  execute_process(COMMAND "${CMAKE_COMMAND}" -E echo "${torch_version}")
   execute_process(COMMAND "${CMAKE_COMMAND}" -E echo "${torch_dir}")
 endif()

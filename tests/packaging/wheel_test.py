@@ -4,6 +4,7 @@ wheel_test.py PROGRAM: the build's own program, to compare with. Run by a Python
 environment gets as links: nothing is downloaded but the build's own requirements.
 """
 
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -162,17 +163,48 @@ class WheelTest(unittest.TestCase):
         module.write_bytes(good.replace(b"\0libpcre2-8.so.0\0", b"\0libpcre2-8.so.X\0"))
         self.assertRegex(self.import_error(), "^ImportError: libpcre2-8.so.X: cannot open shared object file")
 
-    def test_another_torch_than_that_of_the_build_is_refused(self):
+    def replace_torch(self, version=None):
+        """By none, or by links to its files beside a version.py of `version`."""
         torch = self.installed.site_packages / "torch"
-        self.addCleanup(torch.symlink_to, torch.readlink())
+        real = torch.readlink()
+        self.addCleanup(torch.symlink_to, real)
         torch.unlink()
-        expected = r"^ImportError: prm_score: expected torch [\d.]+, which it was built for, found "
-        self.assertRegex(self.import_error(), expected + "none: pip install torch==")
+        if version is None:
+            return
         torch.mkdir()
         self.addCleanup(shutil.rmtree, torch)
-        (torch / "__init__.py").touch()
-        (torch / "version.py").write_text("__version__ = '2.11.3+cpu'\n")
-        self.assertRegex(self.import_error(), expected + r"2\.11\.3 in .*/torch: install prm_score again")
+        for file in real.iterdir():
+            if file.name != "version.py":
+                (torch / file.name).symlink_to(file)
+        (torch / "version.py").write_text(f"__version__ = '{version}'\n")
+
+    def minor_version_of_build(self):
+        return ".".join(self.program("--version").stdout.split("\nlibtorch ")[1].split(".")[:2])
+
+    def requirements(self):
+        [distribution] = importlib.metadata.distributions(name="prm_score", path=[str(self.installed.site_packages)])
+        return distribution.requires
+
+    def test_requires_the_minor_version_of_torch_that_it_was_built_for(self):
+        self.assertIn(f"torch=={self.minor_version_of_build()}.*", self.requirements())
+
+    def test_no_torch_is_named(self):
+        minor = self.minor_version_of_build()
+        self.replace_torch()
+        self.assertEqual(
+            self.import_error(),
+            f"ImportError: prm_score: expected torch {minor}, which it was built for, found none: "
+            f"pip install torch=={minor}.*",
+        )
+
+    def test_another_minor_version_of_torch_than_that_of_the_build_is_refused(self):
+        expected = rf"^ImportError: prm_score: expected torch {self.minor_version_of_build()}, which it was built for, "
+        self.replace_torch("2.99.3+cpu")
+        self.assertRegex(self.import_error(), expected + r"found 2\.99\.3 in .*/torch: install prm_score again$")
+
+    def test_another_release_of_the_minor_version_will_do(self):
+        self.replace_torch(self.minor_version_of_build() + ".99")
+        self.assertEqual(self.import_error(), "none")
 
     def test_zz_uninstalling_leaves_nothing(self):
         """Last of all."""
@@ -194,6 +226,7 @@ class NoTorchTest(unittest.TestCase):
                     self.assertNotEqual(done.returncode, 0)
                     text = " ".join((done.stdout + done.stderr).split())
                     self.assertIn("run `pip install torch` first", text)
+                    self.assertIn("`uv pip install --no-build-isolation .`", text)
                     self.assertFalse((bare.bin / "prm-score").exists())
 
 
