@@ -34,13 +34,17 @@ namespace nb = nanobind;
 // By name as on the command line, without dashes, the value as text.
 using OptionTexts = std::map<std::string, std::string>;
 
-// `--chunk-size: ..` as Python writes it, `chunk_size: ..`.
-nb::builtin_exception wrong_option(std::string message) {
-  message.erase(0, message.find_first_not_of('-'));
-  const size_t end_of_name = std::min(message.find(':'), message.size());
+// `--chunk-size: ..` as Python writes it, `chunk_size: ..`; of what is no option's message nothing changes.
+std::string in_python(std::string message) {
+  constexpr size_t kNumDashes = 2;
+  if (!message.starts_with("--")) return message;
+  message.erase(0, kNumDashes);
+  const size_t end_of_name = std::min(message.find_first_of(": "), message.size());
   std::replace(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(end_of_name), '-', '_');
-  return nb::value_error(message.c_str());
+  return message;
 }
+
+nb::builtin_exception wrong_option(const std::string& message) { return nb::value_error(in_python(message).c_str()); }
 
 Options read_options(const OptionTexts& texts) {
   Options options;
@@ -48,7 +52,7 @@ Options read_options(const OptionTexts& texts) {
   for (const auto& spec : option_table()) {
     const auto text = texts.find(spec.name);
     if (text == texts.end() || spec.set(options, text->second)) continue;
-    throw wrong_option(std::string(spec.name) + ": expected " + spec.expected + ", got " +
+    throw wrong_option("--" + std::string(spec.name) + ": expected " + spec.expected + ", got " +
                        to_json_string(text->second));
   }
   try {
@@ -125,7 +129,11 @@ std::unique_ptr<Scorer> open_checkpoint(const ScorerOptions& options) {
       int num_threads = at::get_num_threads();
       ~Restored() { at::set_num_threads(num_threads); }
     } const restored;
-    scorer = std::make_unique<Scorer>(options);
+    try {
+      scorer = std::make_unique<Scorer>(options);
+    } catch (const Error& error) {
+      throw Error(in_python(error.what()));
+    }
   });
   if (!scorer) throw Error("the interpreter is ending");
   return scorer;

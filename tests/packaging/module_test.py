@@ -139,7 +139,9 @@ class OptionsTest(unittest.TestCase):
             ({"stride": 65}, "stride: expected at most the chunk size, 64, got 65"),
             ({"join": "both"}, 'join: expected text or tokens, got "both"'),
             ({"labels": "A"}, "labels: expected two different labels"),
-            ({"labels": ("A", "B", "C")}, "labels: expected two different labels"),
+            ({"labels": ("A", "A")}, "labels: expected two different labels"),
+            ({"labels": ("A", "B", "C")}, "labels: expected two different labels without commas, got ('A', 'B', 'C')"),
+            ({"labels": ["A,B"]}, "labels: expected two different labels without commas, got ['A,B']"),
             ({"weight_memory": 0}, "weight_memory: expected a size"),
             (
                 {"device": "tpu"},
@@ -176,6 +178,13 @@ class OptionsTest(unittest.TestCase):
             with self.subTest(options), self.assertRaises(prm_score.Error) as raised:
                 prm_score.Scorer(**options)
             self.assertIn(message, str(raised.exception))
+
+    @unittest.skipIf(pathlib.Path("/dev/nvidia0").exists(), "there is a GPU")
+    def test_a_gpu_that_is_not_there_is_an_error(self):
+        for device in ("cuda", "cuda:1", "cuda:all"):
+            with self.subTest(device), self.assertRaises(prm_score.Error) as raised:
+                prm_score.Scorer(device=device)
+            self.assertTrue(str(raised.exception).startswith(f"device {device}: no NVIDIA "), raised.exception)
 
     def test_version_is_the_programs(self):
         version = subprocess.run(["prm-score", "--version"], capture_output=True, text=True, check=True).stdout

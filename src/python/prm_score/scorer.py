@@ -77,6 +77,8 @@ def _labels(name: str, value: str | Sequence[str]) -> str:
         return _string(name, value)
     if not isinstance(value, list | tuple) or not all(isinstance(label, str) for label in value):
         raise _wrong_type(name, "str or a sequence of two", value)
+    if len(value) != 2 or any("," in label for label in value):
+        raise ValueError(f"{name}: expected two different labels without commas, got {value!r}")
     return ",".join(_string(name, label) for label in value)
 
 
@@ -167,7 +169,7 @@ class Scorer:
         last_chunk: str = "score",
         max_context: int | None = None,
         join: str = "text",
-        labels: str | tuple[str, str] = "A,B",
+        labels: str | Sequence[str] = "A,B",  # or ("A", "B")
         special_tokens: str = "parse",
         no_prefix_sharing: bool = False,
         self_check: bool | None = None,
