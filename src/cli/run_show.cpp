@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/messages.h"
 #include "prm_score/cli/progress_display.h"
 #include "prm_score/cli/scorer_options.h"
 #include "prm_score/cli/standard_streams.h"
@@ -91,6 +92,7 @@ int run_show(const Options& options, StopSignals& stop) {
   expect_no_loop(options.files);
   JsonlReader reader(reader_options(options, stop));
   ScorerOptions opened = scorer_options(options);
+  opened.warn = print_warning;
   opened.spans = true;
   Scorer scorer(opened);
 

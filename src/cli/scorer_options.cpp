@@ -1,9 +1,5 @@
 #include "prm_score/cli/scorer_options.h"
 
-#include <string>
-
-#include <spdlog/spdlog.h>
-
 #include "prm_score/cli/model_folder.h"
 
 namespace prm_score {
@@ -25,7 +21,6 @@ ScorerOptions scorer_options(const Options& options) {
   scorer.prefix_sharing = !options.no_prefix_sharing;
   scorer.self_check = options.self_check;
   scorer.max_batch_tokens = options.max_batch_tokens;
-  scorer.warn = [](const std::string& warning) { spdlog::warn("{}", warning); };
   return scorer;
 }
 

@@ -91,8 +91,8 @@ RunCounts counts_with(RunCounts counts, const RowOrigin& origin, const DocumentR
 
 ScorerOptions scorer_options_of_run(const Options& options, Metadata& metadata) {
   ScorerOptions scorer = scorer_options(options);
-  scorer.warn = [warn = scorer.warn, &metadata](const std::string& warning) {
-    warn(warning);
+  scorer.warn = [&metadata](const std::string& warning) {
+    print_warning(warning);
     metadata.replica_failures.push_back(warning);
   };
   return scorer;

@@ -6,7 +6,7 @@
 
 namespace prm_score {
 
-// Looks for the checkpoint; throws Error if there is none.
+// Looks for the checkpoint; throws Error if there is none. `warn` is the caller's to set.
 [[nodiscard]] ScorerOptions scorer_options(const Options& options);
 
 }  // namespace prm_score
