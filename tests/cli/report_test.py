@@ -230,7 +230,9 @@ class ReportTest(program.ProgramTest):
         good = lines_of([row(1)])
         cases = {
             b"{": "not JSON",
-            b'{"text":"a document"}': 'expected a row of prm-score: line: missing field "line"',
+            b"{}": 'expected a row of prm-score: line: missing field "line"',
+            b'{"text":"a document"}': "got what looks like a document, which prm-score scores (report takes it by --docs",
+            b'{"chosen":"a","rejected":"b"}': "got what looks like a preference pair, which prm-score pairs scores",
             b"[]": "expected an object, got an array",
             lines_of([row(1, reward="x")]): "reward: expected a number or null, got a string",
             lines_of([row(1, num_chunks=2)]): "log_odds: expected 2 numbers (num_chunks), got 1",
@@ -243,9 +245,9 @@ class ReportTest(program.ProgramTest):
             self.assert_exit(report(rewards, "-o", output), 1, message)
             self.assert_exit(report(stdin=good + bad), 1, "standard input: line 2: ")
             self.assertFalse(output.exists())
-        self.assert_exit(report(stdin=run("prompts", stdin=line()).stdout), 1, "got one of prm-score prompts")
+        self.assert_exit(report(stdin=run("prompts", stdin=line()).stdout), 1, "got what looks like a row of prm-score prompts")
         pairs = run("pairs", stdin=b'{"chosen":"a b","rejected":"c d"}').stdout
-        self.assert_exit(report(stdin=pairs), 1, "got one of prm-score pairs")
+        self.assert_exit(report(stdin=pairs), 1, "got what looks like a row of prm-score pairs")
         self.assert_exit(report("--max-line-bytes", "10", stdin=good), 1, "line 1: longer than 10 bytes")
 
     def test_files_that_are_not_there(self):

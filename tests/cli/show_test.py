@@ -59,6 +59,10 @@ class ShowTest(program.ProgramTest):
         self.assertIn("line 3  reward ", text)
         self.assert_exit(run("show", "--max-errors", 1, stdin=b"?\n" + line("words")), 1, "--max-errors")
 
+    def test_rows_are_told_of(self):
+        done = run("show", stdin=run(stdin=line("words")).stdout)
+        self.assertIn("; it looks like a row of rewards, which prm-score report shows", done.stdout.decode())
+
     def test_hostile_text_moves_no_cursor(self):
         done = run("show", "--color", "always", stdin=line("\x1b[2J\x9b1m\u202e evil \r over", id="\x1b]0;title\x07"))
         self.assertIn(b"\\x1b[2J\\x9b1m\\u202e evil \\x0d over", done.stdout)
