@@ -26,7 +26,9 @@ void add_options(CLI::App& app, unsigned command_bit) {
     std::string flag = std::string("--") + spec.name;
     if (*spec.short_name != '\0') flag = std::string("-") + spec.short_name + "," + flag;
     const bool is_flag = *spec.value_name == '\0';
-    const std::string help = is_flag ? spec.help : std::string(spec.help) + " (default: " + spec.default_text + ")";
+    // Constant, or CLI11 would take it for a variable to put the value into.
+    const std::string help =
+        spec.help_in(command_bit) + (is_flag ? "" : std::string(" (default: ") + spec.default_text + ")");
     auto* option = is_flag ? app.add_flag(flag, help) : app.add_option(flag, help)->type_name(spec.value_name);
     option->group(spec.group)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->allow_extra_args(false);
   }
@@ -150,8 +152,8 @@ std::vector<std::string> unknown_variables() {
     const std::string_view name = text.substr(0, text.find('='));
     if (!name.starts_with(kPrefix) || name.starts_with(kPrefixOfTests)) continue;
     const auto& table = option_table();
-    const bool is_known =
-        std::any_of(table.begin(), table.end(), [&](const OptionSpec& spec) { return environment_name(spec.name) == name; });
+    const bool is_known = std::any_of(table.begin(), table.end(),
+                                      [&](const OptionSpec& spec) { return environment_name(spec.name) == name; });
     if (!is_known) unknown.emplace_back(name);
   }
   return unknown;
@@ -217,7 +219,8 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
     if ((spec.commands & spec_of(options.command).bit) != 0) set_option(options, spec, command_line);
   }
   for (const std::string& name : unknown_variables()) {
-    parsed.warnings.push_back(name + ": expected a variable of an option (see --help), found that no option has this name");
+    parsed.warnings.push_back(name +
+                              ": expected a variable of an option (see --help), found that no option has this name");
   }
   resolve_stride(options.prompt.chunking);
   resolve_shard(options);
