@@ -88,11 +88,10 @@ void append_options(std::string& page) {
     const std::string short_name = *option.short_name == '\0' ? "" : bold(std::string("-") + option.short_name) + ", ";
     page += ".TP\n" + short_name + bold(std::string("--") + option.name) +
             (is_flag ? "" : " " + italic(option.value_name)) + "\n";
-    page += roff(option.help);
-    if (!is_flag) page += roff(std::string(" (default: ") + option.default_text + ")");
-    page += "." + owners_only(option) + "\n";
+    const std::string standard = is_flag ? "" : roff(std::string(" (default: ") + option.default_text + ")");
+    page += roff(option.help) + standard + "." + owners_only(option) + "\n";
     const OtherHelp& other = option.other_help;
-    if (other.commands != 0) page += "Of " + owners_of(other.commands) + ": " + roff(other.help) + ".\n";
+    if (other.commands != 0) page += "Of " + owners_of(other.commands) + ": " + roff(other.help) + standard + ".\n";
   }
 }
 
