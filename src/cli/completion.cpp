@@ -149,8 +149,8 @@ std::string zsh_escaped(std::string_view text) {
 }
 
 // `name`: as _arguments has it, with what stands between it and a value: "--name=", "-n+".
-std::string zsh_argument(const OptionSpec& option, const std::string& name) {
-  const std::string help = "[" + zsh_escaped(option.help) + "]";
+std::string zsh_argument(const OptionSpec& option, const std::string& name, unsigned command) {
+  const std::string help = "[" + zsh_escaped(option.help_in(command)) + "]";
   const std::string value = ":" + zsh_escaped(option.value_name) + ":";
   const auto kind = value_kind(option);
   const std::string argument = kind == ValueKind::kFlag ? name + help
@@ -193,9 +193,11 @@ std::string zsh_case(const CommandSpec& command) {
   for (const auto& option : option_table()) {
     if ((option.commands & command.bit) == 0) continue;
     const bool is_flag = value_kind(option) == ValueKind::kFlag;
-    text += "        " + zsh_argument(option, std::string("--") + option.name + (is_flag ? "" : "=")) + "\n";
+    text +=
+        "        " + zsh_argument(option, std::string("--") + option.name + (is_flag ? "" : "="), command.bit) + "\n";
     if (*option.short_name == '\0') continue;
-    text += "        " + zsh_argument(option, std::string("-") + option.short_name + (is_flag ? "" : "+")) + "\n";
+    text += "        " +
+            zsh_argument(option, std::string("-") + option.short_name + (is_flag ? "" : "+"), command.bit) + "\n";
   }
   text += "        '--help[Print the help and exit]'\n";
   if (command.command == Command::kScore) {
@@ -230,11 +232,8 @@ std::string fish_line(const std::string& condition, const std::string& rest, std
   return "complete -c prm-score -n '__prm_score_is " + condition + "' " + rest + " -d " + quoted(help, "\\'") + "\n";
 }
 
+// A line for the commands that say the same of it.
 std::string fish_option(const OptionSpec& option) {
-  std::vector<std::string> owners;
-  for (const auto& command : command_table()) {
-    if ((option.commands & command.bit) != 0) owners.emplace_back(*command.name == '\0' ? kScoring : command.name);
-  }
   const auto kind = value_kind(option);
   const std::string value = kind == ValueKind::kFlag     ? ""
                             : kind == ValueKind::kWords  ? " -x -a '" + joined(value_words(option), " ") + "'"
@@ -242,7 +241,16 @@ std::string fish_option(const OptionSpec& option) {
                             : kind == ValueKind::kFolder ? " -x -a '(__fish_complete_directories)'"
                                                          : " -x";
   const std::string short_name = *option.short_name == '\0' ? "" : std::string("-s ") + option.short_name + " ";
-  return fish_line(joined(owners, " "), short_name + "-l " + option.name + value, option.help);
+  std::string lines;
+  for (const unsigned commands : {option.commands & ~option.other_help.commands, option.other_help.commands}) {
+    std::vector<std::string> owners;
+    for (const auto& command : command_table()) {
+      if ((commands & command.bit) != 0) owners.emplace_back(*command.name == '\0' ? kScoring : command.name);
+    }
+    if (owners.empty()) continue;
+    lines += fish_line(joined(owners, " "), short_name + "-l " + option.name + value, option.help_in(commands));
+  }
+  return lines;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "prm_score/cli/manual.h"
 
+#include <algorithm>
 #include <cctype>
 #include <string_view>
 #include <vector>
@@ -60,19 +61,21 @@ void append_commands(std::string& page) {
   }
 }
 
-// "Of prm-score and prm-score pairs only."; empty for an option of all commands.
-std::string owners_of(const OptionSpec& option) {
+// "prm-score and prm-score pairs"
+std::string owners_of(unsigned commands) {
   std::vector<std::string> owners;
   for (const auto& command : command_table()) {
-    if ((command.bit & option.commands) != 0) owners.push_back(program_with(command));
+    if ((command.bit & commands) != 0) owners.push_back(bold(program_with(command)));
   }
-  if (owners.size() == command_table().size()) return "";
-  std::string text = " Of ";
-  for (size_t i = 0; i < owners.size(); ++i) {
-    if (i > 0) text += i + 1 < owners.size() ? ", " : " and ";
-    text += bold(owners[i]);
-  }
-  return text + " only.";
+  std::string text = owners.front();
+  for (size_t i = 1; i < owners.size(); ++i) text += (i + 1 < owners.size() ? ", " : " and ") + owners[i];
+  return text;
+}
+
+// " Of prm-score and prm-score pairs only."; empty for an option of all commands.
+std::string owners_only(const OptionSpec& option) {
+  const auto has_it = [&](const CommandSpec& command) { return (command.bit & option.commands) != 0; };
+  return std::ranges::all_of(command_table(), has_it) ? "" : " Of " + owners_of(option.commands) + " only.";
 }
 
 void append_options(std::string& page) {
@@ -85,9 +88,10 @@ void append_options(std::string& page) {
     const std::string short_name = *option.short_name == '\0' ? "" : bold(std::string("-") + option.short_name) + ", ";
     page += ".TP\n" + short_name + bold(std::string("--") + option.name) +
             (is_flag ? "" : " " + italic(option.value_name)) + "\n";
-    page += roff(option.help);
-    if (!is_flag) page += roff(std::string(" (default: ") + option.default_text + ")");
-    page += "." + owners_of(option) + "\n";
+    const std::string standard = is_flag ? "" : roff(std::string(" (default: ") + option.default_text + ")");
+    page += roff(option.help) + standard + "." + owners_only(option) + "\n";
+    const OtherHelp& other = option.other_help;
+    if (other.commands != 0) page += "Of " + owners_of(other.commands) + ": " + roff(other.help) + standard + ".\n";
   }
 }
 

@@ -51,8 +51,9 @@ constexpr OptionSpec kTable[] = {
      .value_name = "auto|cpu|cuda|cuda:N,..",
      .expected = "auto, cpu, cuda, cuda:N, cuda:all, or several as cuda:0,cuda:1 or cpu,cpu",
      .default_text = "auto",
-     .help = "where to compute; auto = the first GPU if there is one, else the CPU; several, as cuda:0,cuda:1 or cpu,cpu, "
-             "= a replica of the model on each; cuda:all = on every GPU",
+     .help =
+         "where to compute; auto = the first GPU if there is one, else the CPU; several, as cuda:0,cuda:1 or cpu,cpu, "
+         "= a replica of the model on each; cuda:all = on every GPU",
      .group = kModel,
      .commands = kForModel,
      .set = [](Options& o, std::string_view v) { return set_device(o.device, v); },
@@ -124,7 +125,8 @@ constexpr OptionSpec kTable[] = {
      .group = kInput,
      .commands = kForScore | kForPrompts | kForCheck | kForInfo | kForReport | kForShow,
      .set = [](Options& o, std::string_view v) { return set_name(o.fields.text, v); },
-     .json = [](const Options& o) -> std::string { return json_of(o.fields.text); }},
+     .json = [](const Options& o) -> std::string { return json_of(o.fields.text); },
+     .other_help = {kForReport, "field that holds the text that was scored, in the rows' input and in --docs"}},
     {.name = "id-field",
      .value_name = "NAME",
      .expected = "a field name",
@@ -133,7 +135,8 @@ constexpr OptionSpec kTable[] = {
      .group = kInput,
      .commands = kForRows | kForReport,
      .set = [](Options& o, std::string_view v) { return set_name(o.fields.id, v); },
-     .json = [](const Options& o) -> std::string { return json_of(o.fields.id); }},
+     .json = [](const Options& o) -> std::string { return json_of(o.fields.id); },
+     .other_help = {kForReport, "field of the documents that rows have as \"id\""}},
     {.name = "context-field",
      .value_name = "NAME",
      .expected = "a field name",
@@ -174,7 +177,7 @@ constexpr OptionSpec kTable[] = {
      .value_name = "FIELD,..",
      .expected = "field names separated by commas",
      .default_text = "none",
-     .help = "input fields to copy, unchanged, under \"input\" of the row",
+     .help = "input fields to copy, unchanged, under \"input\" of the row; \\, = a comma in a name",
      .group = kInput,
      .commands = kForJsonRows,
      .set = [](Options& o, std::string_view v) { return set_names(o.fields.keep, v); },
@@ -335,20 +338,23 @@ constexpr OptionSpec kTable[] = {
      .default_text = "standard output",
      .help =
          "write the rows to FILE.partial, and rename it to FILE when they are complete; FILE.state says what --resume "
-         "must know (report: write the page to FILE)",
+         "must know",
      .group = kOutput,
      .commands = kForWrittenRows | kForReport,
      .set = [](Options& o, std::string_view v) { return set_name(o.output, v); },
      .json = [](const Options& o) -> std::string { return o.output.empty() ? "null" : json_of(o.output); },
      .changes_rows = false,
-     .short_name = "o"},
+     .short_name = "o",
+     .other_help = {kForReport, "write the page to FILE, in the place of an earlier report if there is one"}},
     {.name = "docs",
      .value_name = "FILE,..",
-     .expected = "file names separated by commas",
+     .expected = "file names separated by commas (\\, = a comma in a name)",
      .default_text = "the text that --keep-all has put into the rows",
      .help =
          "the documents that were scored, for their text; a row's is found by its line, and by its file if it names "
-         "one",
+         "one, and refused if its id, or the length of a chunk in bytes or characters, is another: what else has "
+         "changed "
+         "is not seen; \\, = a comma in a name",
      .group = kInput,
      .commands = kForReport,
      .set = [](Options& o, std::string_view v) { return set_names(o.docs, v); },

@@ -68,22 +68,24 @@ bool set_name(std::string& target, std::string_view text) {
 }
 
 bool set_names(std::vector<std::string>& target, std::string_view text) {
-  target.clear();
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    if (end == begin) return false;
-    target.emplace_back(text.substr(begin, end - begin));
-    begin = end + 1;
+  target = {""};
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool is_escaped = text[i] == '\\' && i + 1 < text.size() && text[i + 1] == ',';
+    if (text[i] == ',') {
+      target.emplace_back();
+    } else {
+      target.back() += text[is_escaped ? ++i : i];
+    }
   }
-  return true;
+  return std::ranges::none_of(target, &std::string::empty);
 }
 
 bool set_pair(std::string& first, std::string& second, std::string_view text) {
-  std::vector<std::string> names;
-  if (!set_names(names, text) || names.size() != 2 || names[0] == names[1]) return false;
-  first = names[0];
-  second = names[1];
-  return true;
+  const size_t comma = text.find(',');
+  if (comma == std::string_view::npos || text.find(',', comma + 1) != std::string_view::npos) return false;
+  first = text.substr(0, comma);
+  second = text.substr(comma + 1);
+  return !first.empty() && !second.empty() && first != second;
 }
 
 bool set_device(std::string& target, std::string_view text) {

@@ -30,7 +30,7 @@ bool set_flag(bool& target, std::string_view text);
 // Any text but the empty one.
 bool set_name(std::string& target, std::string_view text);
 
-// `a,b,c`, none empty.
+// `a,b,c`, none empty; `\,` is a comma in a name.
 bool set_names(std::vector<std::string>& target, std::string_view text);
 
 // `A,B`: two different names, none with a comma.

@@ -27,7 +27,9 @@ void add_options(CLI::App& app, unsigned command_bit) {
     std::string flag = std::string("--") + spec.name;
     if (*spec.short_name != '\0') flag = std::string("-") + spec.short_name + "," + flag;
     const bool is_flag = *spec.value_name == '\0';
-    const std::string help = is_flag ? spec.help : std::string(spec.help) + " (default: " + spec.default_text + ")";
+    // Constant, or CLI11 would take it for a variable to put the value into.
+    const std::string help =
+        spec.help_in(command_bit) + (is_flag ? "" : std::string(" (default: ") + spec.default_text + ")");
     auto* option = is_flag ? app.add_flag(flag, help) : app.add_option(flag, help)->type_name(spec.value_name);
     option->group(spec.group)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->allow_extra_args(false);
   }

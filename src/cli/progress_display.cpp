@@ -4,7 +4,6 @@
 #include <system_error>
 
 #include <spdlog/spdlog.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
@@ -17,9 +16,8 @@ namespace {
 // Columns of a status line: what is typed behind it (^C) is to fit, too.
 size_t status_width() {
   constexpr size_t kUsual = 80, kTyped = 3;
-  winsize size = {};
-  const bool is_known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  const size_t width = is_known ? size.ws_col : kUsual;
+  const auto known = static_cast<size_t>(terminal_width(STDERR_FILENO));
+  const size_t width = known > 0 ? known : kUsual;
   return width > kTyped ? width - kTyped : 0;
 }
 

@@ -13,6 +13,7 @@
 #include "prm_score/model/model_config.h"
 #include "prm_score/model/safetensors.h"
 #include "prm_score/score/score_plan.h"
+#include "prm_score/text/counted.h"
 #include "prm_score/text/prompt.h"
 #include "prm_score/text/tokenizer.h"
 
@@ -64,6 +65,14 @@ Json tokenizer_json(const Tokenizer& tokenizer) {
           {"bos_id", bos_id ? Json(*bos_id) : Json(nullptr)}};
 }
 
+// Of a line that cannot be scored: the error alone.
+DocumentPrompts prompts_of(const InputLine& line, const PromptBuilder& builder) {
+  if (const auto* document = std::get_if<Document>(&line)) return builder.build(*document, {});
+  DocumentPrompts none;
+  none.error = std::get<LineError>(line).reason;
+  return none;
+}
+
 // What it takes to score the documents of a file: rows of the forward passes.
 Json plan_json(const Options& options, const PromptBuilder& builder) {
   JsonlReader reader({.lines = {.files = {options.plan},
@@ -72,12 +81,12 @@ Json plan_json(const Options& options, const PromptBuilder& builder) {
                                 .shard = shard_of(options)},
                       .fields = options.fields});
   int64_t num_documents = 0, num_bad = 0, num_tokens = 0, num_chunks = 0, num_rows = 0, num_rows_alone = 0;
+  std::string first_bad;
   while (const auto line = reader.next()) {
-    const auto* document = std::get_if<Document>(&*line);
-    DocumentPrompts prompts;
-    if (document != nullptr) prompts = builder.build(*document, {});
-    if (document == nullptr || !prompts.error.empty()) {
-      ++num_bad;
+    DocumentPrompts prompts = prompts_of(*line, builder);
+    if (!prompts.error.empty()) {
+      const auto number = std::visit([](const auto& read) { return read.origin.line; }, *line);
+      if (++num_bad == 1) first_bad = "line " + std::to_string(number) + ": " + prompts.error;
       continue;
     }
     ++num_documents;
@@ -86,6 +95,10 @@ Json plan_json(const Options& options, const PromptBuilder& builder) {
     const ScorePlan plan = make_score_plan(std::move(prompts));
     num_rows += plan.num_rows();
     num_rows_alone += plan.num_rows_alone();
+  }
+  if (num_bad > 0) {
+    print_warning(options.plan + ": " + counted(num_bad, "bad line") + ", left out of the plan, the first is " +
+                  first_bad);
   }
   return {{"documents", num_documents}, {"bad_lines", num_bad}, {"tokens", num_tokens},
           {"chunks", num_chunks},       {"rows", num_rows},     {"rows_without_sharing", num_rows_alone}};

@@ -10,6 +10,7 @@
 #include "prm_score/error.h"
 #include "prm_score/io/output_file.h"
 #include "prm_score/io/shard_merge.h"
+#include "prm_score/text/counted.h"
 
 namespace prm_score {
 namespace {
@@ -38,7 +39,8 @@ int report_complete(OutputFile& output, const RunState& merged, const Options& o
       there.input_sha256 != expected.input_sha256) {
     throw Error(options.output + ": --resume: expected the rows of these shards, found those of others");
   }
-  spdlog::info("{}: already complete, {} rows ({} bad)", options.output, there.num_rows(), there.counts.num_bad_rows);
+  spdlog::info("{}: already complete, {} ({} bad)", options.output, counted(there.num_rows(), "row"),
+               there.counts.num_bad_rows);
   return output.complete();
 }
 

@@ -15,6 +15,7 @@
 #include "prm_score/io/pair_summary.h"
 #include "prm_score/io/row.h"
 #include "prm_score/score/pair_reward.h"
+#include "prm_score/text/counted.h"
 
 namespace prm_score {
 namespace {
@@ -94,8 +95,8 @@ class PairRows {
 
 void log_accuracy(const std::string& name, const PairAccuracy& found) {
   const auto [low, high] = found.confidence_interval();
-  spdlog::info("{}: accuracy {:.4f} (95 % confidence {:.4f} to {:.4f}), {} pairs, {} ties", name, found.accuracy(), low,
-               high, found.num_pairs, found.num_ties);
+  spdlog::info("{}: accuracy {:.4f} (95 % confidence {:.4f} to {:.4f}), {}, {}", name, found.accuracy(), low, high,
+               counted(found.num_pairs, "pair"), counted(found.num_ties, "tie"));
 }
 
 void log_pairs(const PairSummary& summary) {

@@ -66,13 +66,14 @@ RunEnd show_lines(const Options& options, StopSignals& stop, JsonlReader& reader
   JsonlWriter writer = standard_output(stop.fd());
   TextKeepingSource source(reader, stop);
   ProgressDisplay progress(progress_style(options), reader.size(), {});
-  const bool color = wants_color(options.color);
-  std::string before = color ? color_legend() + "\n" : "";
+  TerminalStyle style = {.color = wants_color(options.color)};
+  std::string before = style.color ? color_legend() + "\n" : "";
   RunEnd end = RunEnd::kInput;
   const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
     const std::string text = source.take_text();
     const ShadedText shaded = reward.error.empty() ? shade_text(text, reward.spans, options.max_text) : ShadedText();
-    writer.write(before + format_for_terminal(origin, reward, shaded, color));
+    style.width = terminal_width(STDOUT_FILENO);
+    writer.write(before + format_for_terminal(origin, reward, shaded, style));
     before = "\n";
     run.counts = counts_with(run.counts, origin, reward);
     progress.update(run.counts, origin.num_input_bytes);

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace prm_score {
@@ -22,6 +23,11 @@ void secure_standard_streams() {
 bool obeys_escapes(int fd) {
   const char* terminal = std::getenv("TERM");
   return isatty(fd) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
+}
+
+int64_t terminal_width(int fd) {
+  winsize size = {};
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 }  // namespace prm_score

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "prm_score/io/line_kind.h"
+
 namespace prm_score {
 namespace {
 
@@ -54,7 +56,10 @@ InputLine DocumentParser::parse(std::string_view line, RowOrigin origin) const {
   if (auto reason = why_no_object(parsed); !reason.empty()) return LineError{std::move(origin), reason};
   repeat_in_row(parsed, fields_, origin);
   const auto* text = parsed.find(fields_.text);
-  if (auto reason = why_not_string(fields_.text, text); !reason.empty()) return LineError{std::move(origin), reason};
+  if (auto reason = why_not_string(fields_.text, text); !reason.empty()) {
+    if (text == nullptr) reason += looks_like_another_kind(line, LineKind::kDocument);
+    return LineError{std::move(origin), reason};
+  }
   if (!fields_.context) return Document{std::move(origin), text->text, ""};
   const auto* context = parsed.find(*fields_.context);
   if (auto reason = why_not_string(*fields_.context, context); !reason.empty()) {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "prm_score/io/line_kind.h"
+
 namespace prm_score {
 namespace {
 
@@ -47,7 +49,10 @@ PairLine PairParser::parse(std::string_view line, RowOrigin origin) const {
   for (auto [document, name] :
        {std::pair(&pair.chosen, &pair_fields_.chosen), std::pair(&pair.rejected, &pair_fields_.rejected)}) {
     const auto* text = parsed.find(*name);
-    if (auto reason = why_no_text(*name, text); !reason.empty()) return LineError{std::move(origin), reason};
+    if (auto reason = why_no_text(*name, text); !reason.empty()) {
+      if (text == nullptr) reason += looks_like_another_kind(line, LineKind::kPair);
+      return LineError{std::move(origin), reason};
+    }
     document->origin = origin;
     document->text = text->text;
     if (has_context) document->context = context->text;

@@ -12,6 +12,7 @@
 
 #include "prm_score/error.h"
 #include "prm_score/io/json_line.h"
+#include "prm_score/io/line_kind.h"
 
 namespace prm_score {
 namespace {
@@ -180,8 +181,9 @@ DocumentReward reward_of(const JsonLine& line) {
 
 void expect_row_of_scoring(const JsonLine& line) {
   if (line.kind != JsonKind::kObject) throw Error("expected an object, got " + std::string(json_kind_name(line.kind)));
-  if (line.find("reward_chosen") != nullptr) throw Error("expected a row of scoring, got one of prm-score pairs");
-  if (line.find("prompt") != nullptr) throw Error("expected a row of scoring, got one of prm-score prompts");
+  const LineKind kind = kind_of_line(line);
+  if (kind == LineKind::kUnknown || kind == LineKind::kRow) return;
+  throw Error("expected a row of scoring, got what looks like " + describe_kind(kind));
 }
 
 }  // namespace

@@ -8,21 +8,33 @@
 #include <utility>
 
 #include "prm_score/error.h"
+#include "prm_score/io/golden_file.h"
 #include "prm_score/io/replace_file.h"
 #include "prm_score/io/run_state.h"
 
 namespace prm_score {
 namespace {
 
-std::optional<RunState> state_beside(const std::string& file) {
+// Of a run with --output, or of check --update.
+std::optional<RunState> read_state_beside(const std::string& file) {
   const std::string name = file + ".state";
   std::error_code ignored;
-  if (!std::filesystem::is_regular_file(name, ignored)) return std::nullopt;
   try {
-    return parse_run_state(read_whole(name), name);
+    if (std::filesystem::is_regular_file(name, ignored)) return parse_run_state(read_whole(name), name);
+    return read_golden_state(file);
   } catch (const Error&) {
     return std::nullopt;
   }
+}
+
+// A state that is not of these rows is passed over: they may have been written over since.
+std::optional<RunState> state_of(const std::string& file) {
+  auto state = read_state_beside(file);
+  if (!state || !state->exit_code) return std::nullopt;
+  std::error_code error;
+  const auto num_bytes = std::filesystem::file_size(file, error);
+  if (error || num_bytes != static_cast<uintmax_t>(state->progress.num_bytes)) return std::nullopt;
+  return state;
 }
 
 std::string without_quotes(std::string_view json) {
@@ -56,24 +68,45 @@ std::map<std::string, std::string> of_rewards(std::map<std::string, std::string>
   return fingerprint;
 }
 
+// "a, b, c and 2 more"
+std::string joined(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() <= kMost ? text : text + " and " + std::to_string(names.size() - kMost) + " more";
+}
+
+// One that gave all files needs no names of files.
+std::vector<std::string> describe(const std::vector<std::pair<std::string, std::vector<std::string>>>& judges,
+                                  size_t num_files) {
+  std::vector<std::string> texts;
+  for (const auto& [judge, files] : judges) {
+    texts.push_back(files.size() == num_files ? judge : judge + " (" + joined(files) + ")");
+  }
+  return texts;
+}
+
 }  // namespace
 
 RowsOrigin origin_of_rows(const std::vector<std::string>& files) {
   RowsOrigin origin;
   std::optional<std::pair<std::string, std::map<std::string, std::string>>> first;
+  std::vector<std::pair<std::string, std::vector<std::string>>> judges;  // and their files
   for (const std::string& file : files) {
-    const auto state = state_beside(file);
+    const auto state = state_of(file);
     if (!state) continue;
     const std::string judge = judge_of(*state);
-    if (std::ranges::find(origin.judges, judge) == origin.judges.end()) origin.judges.push_back(judge);
+    auto found = std::ranges::find(judges, judge, [](const auto& entry) { return entry.first; });
+    if (found == judges.end()) found = judges.insert(found, {judge, {}});
+    found->second.push_back(file);
     auto fingerprint = of_rewards(state->fingerprint);
     if (!first) {
       first.emplace(file, std::move(fingerprint));
     } else if (origin.difference.empty()) {
-      const std::string found = differences(first->second, fingerprint);
-      if (!found.empty()) origin.difference = first->first + ", " + file + ": " + found;
+      origin.difference = differences(first->second, fingerprint, {.there = "in " + first->first, .now = "in " + file});
     }
   }
+  origin.judges = describe(judges, files.size());
   return origin;
 }
 

@@ -23,6 +23,23 @@ size_t bytes_of_first(std::string_view text, int64_t max_chars) {
   return text.size();
 }
 
+// Counts the characters before offsets that never go back.
+class CharacterCounter {
+ public:
+  explicit CharacterCounter(std::string_view text) : text_(text) {}
+
+  int64_t count_before(int64_t offset) {
+    count_ += count_characters(text_.substr(offset_, static_cast<size_t>(offset) - offset_));
+    offset_ = static_cast<size_t>(offset);
+    return count_;
+  }
+
+ private:
+  std::string_view text_;
+  size_t offset_ = 0;
+  int64_t count_ = 0;
+};
+
 // Empty if the spans are those of such a text.
 std::string why_spans_do_not_fit(std::string_view text, const std::vector<ChunkSpan>& spans) {
   const auto num_bytes = static_cast<int64_t>(text.size());
@@ -37,11 +54,16 @@ std::string why_spans_do_not_fit(std::string_view text, const std::vector<ChunkS
            std::to_string(spans.back().char_end) + ": it is not the text that was scored";
   }
   int64_t covered = 0;
+  CharacterCounter begins(text), ends(text);
   for (const ChunkSpan& span : spans) {
     if (span.byte_begin > covered || !is_border(text, span.byte_begin) || !is_border(text, span.byte_end)) {
       return "the row's chunks begin or end inside characters, or leave some out: it is not the text that was scored";
     }
     covered = span.byte_end;
+    if (begins.count_before(span.byte_begin) != span.char_begin || ends.count_before(covered) != span.char_end) {
+      return "the characters up to byte " + std::to_string(covered) +
+             " are not as many as the row's chunks cover: it is not the text that was scored";
+    }
   }
   return "";
 }

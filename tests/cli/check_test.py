@@ -361,6 +361,9 @@ class CannotRun(CheckTest):
             with self.subTest(bad[:20]):
                 self.golden.write_bytes(good.splitlines(keepends=True)[0] + bad + b"\n" + good)
                 self.assert_could_not_run(self.check(), f"{self.golden}: line 2: expected a row of prm-score: {message}")
+        self.golden.write_bytes(FIXTURES)
+        self.assert_could_not_run(self.check(), f"{self.golden}: line 1: expected a row of prm-score: expected a row of "
+                                                "scoring, got what looks like a document, which prm-score scores")
         self.golden.write_bytes(good)
         for bad in (b"", b"{", b"[]", b'{"state":{"format":9}}'):
             self.metadata.write_bytes(bad)

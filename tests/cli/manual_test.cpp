@@ -12,7 +12,7 @@ namespace {
 
 std::string with_roff_dashes(const std::string& text) {
   std::string escaped;
-  for (const char c : text) escaped += c == '-' ? std::string("\\-") : std::string(1, c);
+  for (const char c : text) escaped += c == '-' ? "\\-" : c == '\\' ? "\\e" : std::string(1, c);
   return escaped;
 }
 
@@ -27,6 +27,8 @@ TEST(Manual, HasEveryCommandAndOptionWithItsHelp) {
     const std::string name = with_roff_dashes(std::string("--") + option.name);
     EXPECT_NE(page.find(".TP\n\\fB" + short_name + name + "\\fR"), std::string::npos) << option.name;
     EXPECT_NE(page.find("\n" + with_roff_dashes(option.help)), std::string::npos) << option.name;
+    if (*option.other_help.help == '\0') continue;
+    EXPECT_NE(page.find(": " + with_roff_dashes(option.other_help.help)), std::string::npos) << option.name;
   }
 }
 

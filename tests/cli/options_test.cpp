@@ -331,6 +331,7 @@ TEST_F(CommandLineTest, WrongValuesNameFlagExpectedAndFound) {
                                                                                     {"--text-field", ""},
                                                                                     {"--keep", "a,,b"},
                                                                                     {"--keep", ","},
+                                                                                    {"--keep", "\\,,"},
                                                                                     {"--keep", ""},
                                                                                     {"--max-line-bytes", "0"},
                                                                                     {"--max-line-bytes", "1T"},
@@ -362,9 +363,34 @@ TEST_F(CommandLineTest, WrongValuesNameFlagExpectedAndFound) {
   }
   EXPECT_EQ(error_of({"report", "--details", "-1"}), "--details: expected an integer from 0 to 100000, got \"-1\"");
   EXPECT_EQ(error_of({"report", "--max-text", "0"}), "--max-text: expected an integer >= 1, got \"0\"");
-  EXPECT_EQ(error_of({"report", "--docs", "a,,b"}), "--docs: expected file names separated by commas, got \"a,,b\"");
+  EXPECT_EQ(error_of({"report", "--docs", "a,,b"}),
+            "--docs: expected file names separated by commas (\\, = a comma in a name), got \"a,,b\"");
   EXPECT_EQ(error_of({"report", "-o"}), "--output: expected a file name, got none");
   EXPECT_EQ(error_of({"--spans=perhaps"}), "--spans: expected true or false, got \"perhaps\"");
+}
+
+TEST_F(CommandLineTest, NamesMayHoldCommas) {
+  EXPECT_EQ(options({"report", "--docs", R"(a\,b,c\d\)"}).docs, (std::vector<std::string>{"a,b", R"(c\d\)"}));
+  EXPECT_EQ(options({"--keep", R"(\,)"}).fields.keep, std::vector<std::string>{","});
+  EXPECT_EQ(options({"--labels", R"(\,B)"}).label_a, R"(\)");
+}
+
+TEST_F(CommandLineTest, HelpIsThatOfTheCommand) {
+  const auto help_of = [](std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "prm-score");
+    arguments.push_back("--help");
+    return parse_command_line(static_cast<int>(arguments.size()), arguments.data(), "1").text.value();
+  };
+  for (const char* command : {"", "merge"}) {
+    const std::string help = help_of(*command == '\0' ? std::vector<const char*>{} : std::vector{command});
+    EXPECT_NE(help.find("write the rows to FILE.partial"), std::string::npos) << command;
+    EXPECT_EQ(help.find("page"), std::string::npos) << command;
+  }
+  const std::string help = help_of({"report"});
+  EXPECT_NE(help.find("write the page to FILE"), std::string::npos);
+  for (const char* other : {".partial", "the text to score", "that rows repeat"}) {
+    EXPECT_EQ(help.find(other), std::string::npos) << other;
+  }
 }
 
 TEST_F(CommandLineTest, SizesCountInPowersOfTwo) {

@@ -83,6 +83,17 @@ class PairsTest(program.ProgramTest):
         self.assertEqual(run("pairs", "--max-errors", "2", stdin=b"\n".join(lines)).stdout.count(b"\n"), 3)
         self.assertEqual(run("pairs", "--errors-ok", stdin=b"\n".join(lines)).returncode, 0)
 
+    def test_one_pair_is_a_pair(self):
+        said = run("pairs", stdin=json.dumps({"chosen": "a b", "rejected": "a b"}).encode()).stderr.decode()
+        self.assertIn(", 1 pair, 1 tie\n", said)
+
+    def test_documents_and_rows_are_told_of(self):
+        documents = line("some text")
+        for lines, words in [(documents, "it looks like a document, which prm-score scores"),
+                             (run(stdin=documents).stdout, "it looks like a row of rewards, which prm-score report")]:
+            error = json.loads(run("pairs", stdin=lines).stdout)["error"]
+            self.assertTrue(error.startswith('chosen: missing field "chosen"; ' + words), error)
+
     def test_no_pairs(self):
         metadata = self.folder / "metadata.json"
         self.assertEqual(run("pairs", "--metadata", metadata).returncode, 0)

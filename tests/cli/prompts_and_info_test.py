@@ -108,6 +108,13 @@ class Info(ProgramTest):
             self.assertLess(moved["rows"], expected)
         self.assert_exit(run("info", "--plan", str(self.folder / "none.jsonl")), 1, "none.jsonl")
 
+    def test_a_plan_says_which_lines_it_leaves_out(self):
+        pairs = self.write("pairs.jsonl", b'\n{"chosen":"a","rejected":"b"}\n')
+        self.assert_exit(run("info", "--plan", pairs), 0, f"{pairs}: 1 bad line, left out of the plan, the first is "
+                         'line 2: text: missing field "text"; it looks like a preference pair')
+        self.write("pairs.jsonl", line("good"))
+        self.assertEqual(run("info", "--plan", pairs).stderr, b"")
+
     def test_for_people_it_is_one_line_per_fact(self):
         process = run("info")
         self.assert_exit(process, 0)

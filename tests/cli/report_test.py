@@ -141,6 +141,10 @@ class ReportTest(program.ProgramTest):
         _, plain = self.scored("--spans", name="plain.jsonl")
         done = report(plain, "--docs", f"{moved / 'a.jsonl'},{moved / 'b.jsonl'}")
         self.assertEqual(self.shaded_texts(done.stdout), {})
+        os.rename(moved / "b.jsonl", moved / "a,b.jsonl")
+        single = self.write("single.jsonl", run("--spans", moved / "a,b.jsonl").stdout)
+        done = report(single, "--docs", str(moved / "a,b.jsonl").replace(",", r"\,"))
+        self.assertEqual(self.shaded_texts(done.stdout), {0: DOCUMENTS[1]})
         parts = [self.write(f"part{i}.jsonl", lines_of([row(i + 1)])) for i in range(2)]
         data = data_of(report(*parts).stdout)
         self.assertEqual((data["sources"], data["table"]["source"]), ([str(part) for part in parts], [0, 1]))
@@ -230,7 +234,9 @@ class ReportTest(program.ProgramTest):
         good = lines_of([row(1)])
         cases = {
             b"{": "not JSON",
-            b'{"text":"a document"}': 'expected a row of prm-score: line: missing field "line"',
+            b"{}": 'expected a row of prm-score: line: missing field "line"',
+            b'{"text":"a document"}': "got what looks like a document, which prm-score scores (report takes it by --docs",
+            b'{"chosen":"a","rejected":"b"}': "got what looks like a preference pair, which prm-score pairs scores",
             b"[]": "expected an object, got an array",
             lines_of([row(1, reward="x")]): "reward: expected a number or null, got a string",
             lines_of([row(1, num_chunks=2)]): "log_odds: expected 2 numbers (num_chunks), got 1",
@@ -243,9 +249,10 @@ class ReportTest(program.ProgramTest):
             self.assert_exit(report(rewards, "-o", output), 1, message)
             self.assert_exit(report(stdin=good + bad), 1, "standard input: line 2: ")
             self.assertFalse(output.exists())
-        self.assert_exit(report(stdin=run("prompts", stdin=line()).stdout), 1, "got one of prm-score prompts")
+        prompts = run("prompts", stdin=line()).stdout
+        self.assert_exit(report(stdin=prompts), 1, "got what looks like a row of prm-score prompts")
         pairs = run("pairs", stdin=b'{"chosen":"a b","rejected":"c d"}').stdout
-        self.assert_exit(report(stdin=pairs), 1, "got one of prm-score pairs")
+        self.assert_exit(report(stdin=pairs), 1, "got what looks like a row of prm-score pairs")
         self.assert_exit(report("--max-line-bytes", "10", stdin=good), 1, "line 1: longer than 10 bytes")
 
     def test_files_that_are_not_there(self):

@@ -25,6 +25,7 @@ BAD_LINES = {
     b"5": "line: expected an object, got a number",
     b"{}": 'text: missing field "text"',
     b'{"Text":"a"}': 'text: missing field "text"',
+    b'{"chosen":"a","rejected":"b"}': 'text: missing field "text"; it looks like a preference pair, which prm-score pairs',
     b'{"text":null}': "text: expected a string, got null",
     b'{"text":["a"]}': "text: expected a string, got an array",
     b'{"text":"a","text":7}': "text: expected a string, got a number",

@@ -1,10 +1,13 @@
 """Documents in a terminal: what is shown, when in colour, and what becomes of bad lines."""
 
+import fcntl
 import json
 import os
 import pty
 import signal
+import struct
 import subprocess
+import termios
 
 import program
 from program import MODEL, line, rows_of, run
@@ -12,9 +15,10 @@ from program import MODEL, line, rows_of, run
 LONG = "Fellow citizens of the Senate and of the House of Representatives, among the vicissitudes of life. " * 8
 
 
-def shown_in_terminal(*arguments, stdin, **variables):
+def shown_in_terminal(*arguments, stdin, columns=0, **variables):
     """What `prm-score show` writes to a terminal of its own."""
     terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     command = [program.PROGRAM, "show", "--model", str(MODEL), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=end, stderr=subprocess.DEVNULL,
                           env=program.environment(TERM="xterm-256color", **variables)) as process:
@@ -50,6 +54,14 @@ class ShowTest(program.ProgramTest):
         self.assertNotIn(b"\x1b", shown_in_terminal(stdin=line(LONG), NO_COLOR="1"))
         self.assertIn(b"\x1b[48;5;", shown_in_terminal(stdin=line(LONG), NO_COLOR=""))
 
+    def test_long_lines_go_on_under_the_margin_of_a_terminal(self):
+        shown = shown_in_terminal("--color", "never", stdin=line(LONG), columns=60).decode().replace("\r\n", "\n")
+        _, *lines = shown.splitlines()
+        self.assertLessEqual(max(map(len, lines)), 60)
+        self.assertEqual({text[8:11] for text in lines}, {" | "})
+        self.assertEqual("".join(text[11:] for text in lines), LONG)
+        self.assertGreater(len(lines), len(LONG) // 49)
+
     def test_bad_lines_are_shown_and_the_rest_goes_on(self):
         done = run("show", stdin=b"?\n" + line("") + line("words"))
         self.assert_exit(done, 3)
@@ -58,6 +70,10 @@ class ShowTest(program.ProgramTest):
         self.assertIn("line 2  error: text: no tokens", text)
         self.assertIn("line 3  reward ", text)
         self.assert_exit(run("show", "--max-errors", 1, stdin=b"?\n" + line("words")), 1, "--max-errors")
+
+    def test_rows_are_told_of(self):
+        done = run("show", stdin=run(stdin=line("words")).stdout)
+        self.assertIn("; it looks like a row of rewards, which prm-score report shows", done.stdout.decode())
 
     def test_hostile_text_moves_no_cursor(self):
         done = run("show", "--color", "always", stdin=line("\x1b[2J\x9b1m\u202e evil \r over", id="\x1b]0;title\x07"))

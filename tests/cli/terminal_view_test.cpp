@@ -29,12 +29,13 @@ ShadedText pieces(std::vector<TextPiece> of_text) {
 
 TEST(TerminalView, PutsEveryChunkBehindItsLogOdds) {
   const auto text = pieces({{"one\ntwo\n", 0, 1}, {" three", 1, 2}, {"four", 2, 3}});
-  EXPECT_EQ(format_for_terminal(origin_of(3, "\"a\""), reward_of({1.756F, -12.5F, std::nullopt}), text, false),
-            "line 3  \"a\"  reward 0.250  70 tokens, 3 chunks\n"
-            "   +1.76 | one\n"
-            "         | two\n"
-            "  -12.50 |  three\n"
-            " skipped | four\n");
+  EXPECT_EQ(
+      format_for_terminal(origin_of(3, "\"a\""), reward_of({1.756F, -12.5F, std::nullopt}), text, {.color = false}),
+      "line 3  \"a\"  reward 0.250  70 tokens, 3 chunks\n"
+      "   +1.76 | one\n"
+      "         | two\n"
+      "  -12.50 |  three\n"
+      " skipped | four\n");
 }
 
 TEST(TerminalView, NamesTheFileWarningsAndWhatIsLeftOut) {
@@ -44,7 +45,7 @@ TEST(TerminalView, NamesTheFileWarningsAndWhatIsLeftOut) {
   reward.warnings.template_markers = true;
   ShadedText text = pieces({{"x", 0, 1}});
   text.num_left_out = 7;
-  EXPECT_EQ(format_for_terminal(origin, reward, text, false),
+  EXPECT_EQ(format_for_terminal(origin, reward, text, {.color = false}),
             "docs.jsonl:1  reward 0.250  70 tokens, 1 chunk, template_markers\n"
             "   +0.00 | x\n"
             "         | .. (7 characters more)\n");
@@ -53,34 +54,52 @@ TEST(TerminalView, NamesTheFileWarningsAndWhatIsLeftOut) {
 TEST(TerminalView, APieceOfSeveralWindowsHasTheirMean) {
   ShadedText text = pieces({{"x", 0, 2}, {"y", 1, 2}});
   text.overlaps = true;
-  const auto view = format_for_terminal(origin_of(1), reward_of({1.0F, 2.0F}), text, false);
+  const auto view = format_for_terminal(origin_of(1), reward_of({1.0F, 2.0F}), text, {.color = false});
   EXPECT_NE(view.find("the windows overlap"), std::string::npos);
   EXPECT_NE(view.find("   +1.50 | x\n   +2.00 | y\n"), std::string::npos) << view;
 }
 
 TEST(TerminalView, ACharacterThatABorderCutsBeginsTheSecondChunk) {
   const auto text = pieces({{"x", 0, 1}, {"\xE6\x9D\xB1", 0, 2}, {"y", 1, 2}});
-  const auto view = format_for_terminal(origin_of(1), reward_of({1.0F, 2.0F}), text, false);
+  const auto view = format_for_terminal(origin_of(1), reward_of({1.0F, 2.0F}), text, {.color = false});
   EXPECT_NE(view.find("   +1.00 | x\n   +2.00 | \xE6\x9D\xB1y\n"), std::string::npos) << view;
+}
+
+TEST(TerminalView, LongLinesGoOnUnderTheMargin) {
+  const auto shown = [](std::string text, int64_t width) {
+    const auto view = format_for_terminal(origin_of(1), reward_of({1.0F}), pieces({{std::move(text), 0, 1}}),
+                                          {.color = false, .width = width});
+    return view.substr(view.find('\n') + 1);
+  };
+  EXPECT_EQ(shown("one two three\nfour", 19), "   +1.00 | one two \n         | three\n         | four\n");
+  EXPECT_EQ(shown("one  three", 20), "   +1.00 | one  \n         | three\n");
+  EXPECT_EQ(shown("12345678", 19), "   +1.00 | 12345678\n");  // just fits
+  EXPECT_EQ(shown("123456789", 19), "   +1.00 | 12345678\n         | 9\n");
+  EXPECT_EQ(shown("\u6771\u4eac\u6771\u4eac\u6771", 19), "   +1.00 | \u6771\u4eac\u6771\u4eac\n         | \u6771\n");
+  EXPECT_EQ(shown("e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301", 19),
+            "   +1.00 | e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301\n");
+  EXPECT_EQ(shown("\t\t1", 24), "   +1.00 | \t\t\n         | 1\n");
+  EXPECT_EQ(shown("a text that has no room", 18), "   +1.00 | a text that has no room\n");
+  EXPECT_EQ(shown("a text on no terminal", 0), "   +1.00 | a text on no terminal\n");
 }
 
 TEST(TerminalView, ABadLineHasItsError) {
   DocumentReward reward;
   reward.error = "text: missing field \"text\"";
-  EXPECT_EQ(format_for_terminal(origin_of(7, "1"), reward, {}, true),
+  EXPECT_EQ(format_for_terminal(origin_of(7, "1"), reward, {}, {.color = true}),
             "line 7  1  error: text: missing field \"text\"\n");
 }
 
 TEST(TerminalView, NothingOfATextIsObeyedByTheTerminal) {
   const auto text = pieces({{"\x1b[2J\r\x07\t\xC2\x9B\xE2\x80\xAE\xE2\x81\xA6 \xE2\x80\x94\xC3\xA9", 0, 1}});
-  const auto view = format_for_terminal(origin_of(1, "\"\x1b[2J\""), reward_of({0.0F}), text, false);
+  const auto view = format_for_terminal(origin_of(1, "\"\x1b[2J\""), reward_of({0.0F}), text, {.color = false});
   EXPECT_NE(view.find("| \\x1b[2J\\x0d\\x07\t\\x9b\\u202e\\u2066 \xE2\x80\x94\xC3\xA9\n"), std::string::npos) << view;
   EXPECT_EQ(view.find('\x1b'), std::string::npos);
 }
 
 TEST(TerminalView, ColoursEndWithEachLine) {
   const auto view = format_for_terminal(origin_of(1), reward_of({5.0F, -5.0F, std::nullopt}),
-                                        pieces({{"a\n\nb", 0, 1}, {"c", 1, 2}, {"d", 2, 3}}), true);
+                                        pieces({{"a\n\nb", 0, 1}, {"c", 1, 2}, {"d", 2, 3}}), {.color = true});
   EXPECT_EQ(view.substr(view.find('\n') + 1),
             "   +5.00 | \x1b[48;5;25;38;5;231ma\x1b[0m\n"
             "         | \n"
@@ -91,7 +110,7 @@ TEST(TerminalView, ColoursEndWithEachLine) {
 
 TEST(TerminalView, ShadesFollowTheLegend) {
   const auto shade = [](float log_odds) {
-    const auto view = format_for_terminal(origin_of(1), reward_of({log_odds}), pieces({{"x", 0, 1}}), true);
+    const auto view = format_for_terminal(origin_of(1), reward_of({log_odds}), pieces({{"x", 0, 1}}), {.color = true});
     const auto begin = view.find('\x1b');
     return view.substr(begin, view.find('m', begin) + 1 - begin);
   };

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "prm_score/io/metadata.h"
+#include "prm_score/io/replace_file.h"
 #include "prm_score/io/run_state.h"
 
 namespace prm_score {
@@ -24,6 +26,9 @@ class RowsOriginTest : public testing::Test {
                          {"files", '"' + name + '"'},
                          {"dtype", '"' + dtype + '"'}};
     state.recorded = {{"prm_score", "0.1.0"}};
+    state.progress.num_bytes = 3;
+    state.exit_code = 0;
+    std::ofstream(folder_ / name) << "{}\n";
     std::ofstream(folder_ / (name + ".state")) << format_run_state(state);
     return folder_ / name;
   }
@@ -41,15 +46,32 @@ TEST_F(RowsOriginTest, NamesTheJudgeOnce) {
 TEST_F(RowsOriginTest, TellsOfRowsThatCannotBeCompared) {
   const auto a = write("a", "01"), b = write("b", "02"), c = write("c", "01", "bfloat16");
   const RowsOrigin origin = origin_of_rows({a, b, c});
-  EXPECT_EQ(origin.judges.size(), 3u);
-  EXPECT_EQ(origin.difference, a + ", " + b + ": SHA-256 of model.safetensors: \"01\" there, \"02\" now");
+  ASSERT_EQ(origin.judges.size(), 3u);
+  EXPECT_EQ(origin.judges[1], "model.safetensors 02, float32, prm-score 0.1.0 (" + b + ")");
+  EXPECT_EQ(origin.difference, "SHA-256 of model.safetensors: \"01\" in " + a + ", \"02\" in " + b);
 }
 
 TEST_F(RowsOriginTest, SaysNothingWhereNothingIsKnown) {
   std::ofstream(folder_ / "bad.state") << "{}";
-  const RowsOrigin origin = origin_of_rows({"-", folder_ / "none", folder_ / "bad", write("a", "01")});
-  EXPECT_EQ(origin.judges, std::vector<std::string>{"model.safetensors 01, float32, prm-score 0.1.0"});
+  const auto a = write("a", "01");
+  const RowsOrigin origin = origin_of_rows({"-", folder_ / "none", folder_ / "bad", a});
+  EXPECT_EQ(origin.judges, std::vector<std::string>{"model.safetensors 01, float32, prm-score 0.1.0 (" + a + ")"});
   EXPECT_EQ(origin.difference, "");
+}
+
+TEST_F(RowsOriginTest, AStateOfOtherRowsSaysNothing) {
+  const auto a = write("a", "01");
+  std::ofstream(a, std::ios::app) << "{}\n";
+  EXPECT_EQ(origin_of_rows({a}).judges, std::vector<std::string>{});
+}
+
+TEST_F(RowsOriginTest, AGoldenHasItsStateInTheMetadata) {
+  const auto a = write("a", "01");
+  Metadata metadata;
+  metadata.state_json = read_whole(a + ".state");
+  std::ofstream(a + ".metadata.json") << format_metadata(metadata);
+  std::filesystem::remove(a + ".state");
+  EXPECT_EQ(origin_of_rows({a}).judges.size(), 1u);
 }
 
 }  // namespace

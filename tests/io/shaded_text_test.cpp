@@ -90,6 +90,9 @@ TEST(ShadeText, SaysWhyAnotherTextIsNotShaded) {
   EXPECT_NE(shade_text("\u00e4b", {{0, 1, 0, 1, 0, 1}, {1, 2, 1, 2, 1, 3}}, kAll).why_not.find("inside characters"),
             std::string::npos);
   EXPECT_NE(shade_text("abcd", {span(0, 2), span(3, 4)}, kAll).why_not.find("leave some out"), std::string::npos);
+  const std::vector<ChunkSpan> two = {{0, 1, 0, 2, 0, 3}, {1, 2, 2, 4, 3, 5}};  // of "\u00e4bcd"
+  EXPECT_EQ(shade_text("\u00e4bcd", two, kAll).why_not, "");
+  EXPECT_NE(shade_text("bcd\u00e4", two, kAll).why_not.find("up to byte 3 are not as many"), std::string::npos);
   EXPECT_EQ(shade_text("abc", {}, kAll).why_not, "the row has no spans");
 }
 

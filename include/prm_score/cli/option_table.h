@@ -21,6 +21,12 @@ enum : unsigned {
   kForMerge = 128
 };  // bits of OptionSpec::commands
 
+// What an option says of itself in some commands, where that is not what it says in the others.
+struct OtherHelp {
+  unsigned commands = 0;
+  const char* help = "";
+};
+
 struct OptionSpec {
   const char* name;        // without the dashes
   const char* value_name;  // what --help calls its value; empty = a flag
@@ -38,6 +44,11 @@ struct OptionSpec {
 
   bool changes_rows = true;     // see options_of_rows()
   const char* short_name = "";  // "o" for -o; empty = none
+  OtherHelp other_help = {};
+
+  [[nodiscard]] const char* help_in(unsigned command) const {
+    return (other_help.commands & command) != 0 ? other_help.help : help;
+  }
 };
 
 // In the order of --help.

@@ -1,6 +1,8 @@
 // standard_streams.h - descriptors 0, 1 and 2: what they are made before anything else is opened, and what they are.
 #pragma once
 
+#include <cstdint>
+
 namespace prm_score {
 
 // Fills those of the three that are closed (`>&-`), so that no file of ours ever gets their number, with something that
@@ -10,5 +12,8 @@ void secure_standard_streams();
 
 // Whether `fd` is a terminal that obeys escape sequences (TERM is set, and not to `dumb`).
 [[nodiscard]] bool obeys_escapes(int fd);
+
+// Columns of the terminal that `fd` is; 0 if it is none, or does not say.
+[[nodiscard]] int64_t terminal_width(int fd);
 
 }  // namespace prm_score

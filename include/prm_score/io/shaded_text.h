@@ -30,8 +30,8 @@ struct ShadedText {
 };
 
 // The first `max_chars` code points of `text` (valid UTF-8) in pieces. `spans`: as RewardRow has them. Where they do
-// not fit the text (they cover it without gap, and borders lie between characters) it says so and gives no piece. Pure,
-// thread-safe.
+// not fit the text (they cover it without gap, borders lie between characters, and each chunk has its number of them)
+// it says so and gives no piece; any other text of these lengths fits. Pure, thread-safe.
 [[nodiscard]] ShadedText shade_text(std::string_view text, const std::vector<ChunkSpan>& spans, int64_t max_chars);
 
 // The first `max_chars` code points of valid UTF-8, and "..." if there are more (as one character, U+2026).
