@@ -144,8 +144,7 @@ int run_report(const Options& options, const StopSignals& stop) {
   if (!rows.difference.empty()) {
     spdlog::warn("these rewards cannot be compared with each other: {}", printable(rows.difference));
   }
-  const std::string page =
-      format_report(report, {.version = PRM_SCORE_VERSION, .texts = options.docs, .rows = rows});
+  const std::string page = format_report(report, {.version = PRM_SCORE_VERSION, .texts = options.docs, .rows = rows});
   if (!options.output.empty()) {
     replace_file(options.output, page);
     return 0;

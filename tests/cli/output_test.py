@@ -182,7 +182,7 @@ class OutputTest(program.ProgramTest):
                 whole, _ = self.half_done(rows)
                 done = self.score("--resume")
                 self.assertEqual(done.returncode, 3, done.stderr.decode())
-                self.assertIn(f"goes on after {rows} rows", done.stderr.decode())
+                self.assertIn(f"goes on after {rows} row", done.stderr.decode())
                 self.assertEqual(self.out.read_bytes(), whole)
                 self.out.unlink()
                 self.state.unlink()
@@ -202,7 +202,7 @@ class OutputTest(program.ProgramTest):
                 metadata = self.folder / "metadata.json"
                 done = self.score("--resume", "--metadata", metadata)
                 self.assertEqual(done.returncode, 3, done.stderr.decode())
-                self.assertIn(f"goes on after {rows} rows", done.stderr.decode())
+                self.assertIn(f"goes on after {rows} row", done.stderr.decode())
                 self.assertEqual(self.out.read_bytes(), whole)
                 resumed = json.loads(metadata.read_text())["counts"]
                 self.score("--metadata", metadata, "--overwrite")

@@ -42,7 +42,8 @@ std::string page_with(const std::string& text) {
   bad.reward.error = text;
   builder.add(bad);
   (void)builder.choose_details();
-  return format_report(builder.finish(), {.version = "1", .texts = {text}, .rows = {.judges = {text}, .difference = text}});
+  return format_report(builder.finish(),
+                       {.version = "1", .texts = {text}, .rows = {.judges = {text}, .difference = text}});
 }
 
 TEST(EscapeHtml, EscapesWhatMeansSomething) {
