@@ -1,11 +1,12 @@
 #include "prm_score/io/progress.h"
-#include "prm_score/text/counted.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <utility>
+
+#include "prm_score/text/counted.h"
 
 namespace prm_score {
 namespace {

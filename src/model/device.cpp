@@ -226,7 +226,8 @@ NumThreads split_threads(int64_t num_threads, int64_t num_replicas) {
 void set_num_threads(int num_threads) { at::set_num_threads(num_threads); }
 
 void set_own_num_threads(int num_threads) {
-  // What gives a thread the process's number, once: in libtorch, and in this library, which has that code a second time.
+  // What gives a thread the process's number, once: in libtorch, and in this library, which has that code a second
+  // time.
   static_cast<void>(at::get_num_threads());
   at::internal::lazy_init_num_threads();
   omp_set_num_threads(num_threads);

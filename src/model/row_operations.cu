@@ -60,8 +60,9 @@ __device__ float block_sum(float value) {
 }  // namespace
 
 // A block for each row. addend may be null.
-extern "C" __global__ void __launch_bounds__(1024) add_rms_norm(float* hidden, const bfloat16* addend, const float* weight,
-                                             bfloat16* normalised, int size, float eps) {
+extern "C" __global__ void __launch_bounds__(1024)
+    add_rms_norm(float* hidden, const bfloat16* addend, const float* weight, bfloat16* normalised, int size,
+                 float eps) {
   const size_t begin = static_cast<size_t>(blockIdx.x) * size;
   const int step = kGroup * blockDim.x;
   Floats values;
@@ -86,7 +87,7 @@ extern "C" __global__ void __launch_bounds__(1024) add_rms_norm(float* hidden, c
 
 // A thread for each group of each head of row blockIdx.x. Row r of heads begins at r * row_stride.
 extern "C" __global__ void apply_rotary(bfloat16* heads, const float* cos, const float* sin, long long row_stride,
-                                  int num_heads, int half) {
+                                        int num_heads, int half) {
   const int groups = half / kGroup, thread = blockIdx.y * blockDim.x + threadIdx.x;
   if (thread >= num_heads * groups) return;
   const int head = thread / groups, i = kGroup * (thread % groups);
@@ -117,8 +118,8 @@ extern "C" __global__ void silu_and_mul(bfloat16* gate_up, int size) {
 // A thread for each group of each head of query blockIdx.x. Own and shared rows, and out: [num_queries, num_heads,
 // head_dim]; the logarithms [num_heads, num_queries].
 extern "C" __global__ void merge_attention_states(const bfloat16* own, const float* own_log, const bfloat16* shared,
-                                 const float* shared_log, const bool* has_none, bfloat16* out, int num_queries,
-                                 int num_heads, int head_dim) {
+                                                  const float* shared_log, const bool* has_none, bfloat16* out,
+                                                  int num_queries, int num_heads, int head_dim) {
   const int groups = head_dim / kGroup, thread = blockIdx.y * blockDim.x + threadIdx.x, query = blockIdx.x;
   if (thread >= num_heads * groups) return;
   const int head = thread / groups;

@@ -109,8 +109,7 @@ class ReadAhead {
 // Replica `index` at work, on a thread of its own.
 class Worker {
  public:
-  Worker(const Replica& replica, int index, const StreamOptions& options, LineDispatcher& dispatcher,
-         StageTimes& times)
+  Worker(const Replica& replica, int index, const StreamOptions& options, LineDispatcher& dispatcher, StageTimes& times)
       : replica_(replica), index_(index), options_(options), dispatcher_(dispatcher), times_(times) {
     thread_ = start_thread("computing", [this] {
       std::exception_ptr failure;

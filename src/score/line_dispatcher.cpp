@@ -25,19 +25,16 @@ std::string message_of(const std::exception_ptr& failure) {
 }  // namespace
 
 LineDispatcher::LineDispatcher(std::vector<std::string> names, int64_t max_rows, LastChunk last_chunk)
-    : max_ready_(2 * max_rows * std::ssize(names)),
-      max_done_(kMaxDone * std::ssize(names)),
-      last_chunk_(last_chunk) {
+    : max_ready_(2 * max_rows * std::ssize(names)), max_done_(kMaxDone * std::ssize(names)), last_chunk_(last_chunk) {
   for (std::string& name : names) replicas_.emplace_back().name = std::move(name);
 }
 
-int LineDispatcher::num_live() const {
-  return static_cast<int>(std::ranges::count_if(replicas_, &Replica::is_live));
-}
+int LineDispatcher::num_live() const { return static_cast<int>(std::ranges::count_if(replicas_, &Replica::is_live)); }
 
 bool LineDispatcher::is_over() const {
-  return is_closed_ && !has_more() && num_suspects_ == 0 &&
-         std::ranges::none_of(replicas_, [](const Replica& replica) { return replica.is_live && replica.num_lines > 0; });
+  return is_closed_ && !has_more() && num_suspects_ == 0 && std::ranges::none_of(replicas_, [](const Replica& replica) {
+           return replica.is_live && replica.num_lines > 0;
+         });
 }
 
 // --- The reading thread ---
@@ -78,9 +75,8 @@ void LineDispatcher::pass_over_done() {
 std::optional<int64_t> LineDispatcher::suspect_for(int replica) const {
   if (num_suspects_ == 0) return std::nullopt;
   const bool is_last = num_live() == 1;
-  const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) {
-    return entry.is_suspect() && (is_last || entry.failed_on != replica);
-  });
+  const auto found = std::ranges::find_if(
+      entries_, [&](const Entry& entry) { return entry.is_suspect() && (is_last || entry.failed_on != replica); });
   if (found == entries_.end()) return std::nullopt;
   return num_given_ + (found - entries_.begin());
 }
@@ -198,7 +194,7 @@ void LineDispatcher::leave(int replica, const std::exception_ptr& failure) {
 void LineDispatcher::give(const std::function<bool(const LineUnderWay&)>& take,
                           const std::function<void(const std::string&)>& warn) {
   const auto is_front_done = [this] { return !entries_.empty() && entries_.front().line.is_done; };
-  const auto is_at_end = [this] { 
+  const auto is_at_end = [this] {
     return is_cancelled_ || failure_ || num_live() == 0 || (is_closed_ && entries_.empty());
   };
   std::unique_lock lock(mutex_);

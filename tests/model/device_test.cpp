@@ -22,8 +22,9 @@ TEST(ParseDevice, Cpu) { EXPECT_TRUE(parse_devices("cpu").at(0).is_cpu()); }
 TEST(ParseDevice, RejectsOtherNames) {
   for (const char* name : {"", "gpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda:99999999999", "cudaa",
                            "cpu,", ",cpu", "cpu,,cpu", "cpu, cpu", "cpu,auto", "cpu,cuda", "cpu,cuda:all"}) {
-    EXPECT_EQ(device_error(name), std::string("--device ") + name +
-                                      ": expected auto, cpu, cuda, cuda:N, cuda:all, or several as cuda:0,cuda:1 or cpu,cpu");
+    EXPECT_EQ(device_error(name),
+              std::string("--device ") + name +
+                  ": expected auto, cpu, cuda, cuda:N, cuda:all, or several as cuda:0,cuda:1 or cpu,cpu");
   }
 }
 

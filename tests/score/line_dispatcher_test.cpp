@@ -44,7 +44,9 @@ class LineDispatcherTest : public testing::Test {
     while (auto order = dispatcher.next(replica)) tickets.push_back(order->ticket);
     return tickets;
   }
-  static std::exception_ptr failure(const char* message) { return std::make_exception_ptr(std::runtime_error(message)); }
+  static std::exception_ptr failure(const char* message) {
+    return std::make_exception_ptr(std::runtime_error(message));
+  }
 
   int64_t num_pushed_ = 0;
 };
@@ -114,7 +116,7 @@ TEST_F(LineDispatcherTest, SuspectsAreTakenOneByOneAndByAnotherReplica) {
   const auto suspect = dispatcher.next(1);
   EXPECT_EQ(suspect->ticket, 0);
   EXPECT_EQ(suspect->plan.num_rows(), 100);
-  EXPECT_FALSE(dispatcher.next(1));       // alone
+  EXPECT_FALSE(dispatcher.next(1));          // alone
   EXPECT_EQ(dispatcher.next(0)->ticket, 3);  // not its own
   answer(dispatcher, 0);
   EXPECT_EQ(dispatcher.next(1)->ticket, 1);

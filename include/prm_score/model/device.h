@@ -14,12 +14,12 @@
 
 namespace prm_score {
 
-// The devices that `list` names, a replica of the model each: `cpu`, `cuda` (the first GPU), `cuda:N`, `auto` (the first
-// GPU if driver, GPU and CUDA library are there, else the CPU), `cuda:all`, or several of `cpu` or of `cuda:N` with commas
-// between them. Loads the CUDA library where needed, and then sets matrix products to full precision (no TF32, no
-// reduced accumulation in bfloat16). Throws Error `--device cuda: ..` saying what is missing, and if the devices are
-// not of one model: their last digits would differ. Call it before the first tensor is made: libtorch looks for CUDA
-// once. Not thread-safe.
+// The devices that `list` names, a replica of the model each: `cpu`, `cuda` (the first GPU), `cuda:N`, `auto` (the
+// first GPU if driver, GPU and CUDA library are there, else the CPU), `cuda:all`, or several of `cpu` or of `cuda:N`
+// with commas between them. Loads the CUDA library where needed, and then sets matrix products to full precision (no
+// TF32, no reduced accumulation in bfloat16). Throws Error `--device cuda: ..` saying what is missing, and if the
+// devices are not of one model: their last digits would differ. Call it before the first tensor is made: libtorch looks
+// for CUDA once. Not thread-safe.
 [[nodiscard]] std::vector<c10::Device> parse_devices(std::string_view list);
 
 // `float32`, `bfloat16`, or `auto`: float32 on the CPU, bfloat16 on a GPU. Throws Error for another name.

@@ -1,7 +1,8 @@
 // document_stream.h - the loop of a run: lines in, results out in their order, an engine in between. Without torch.
 //
 //   source -> prepare (tokenise, plan) -> dispatcher -> engines, step by step -> dispatcher -> take
-//   '------ on a thread of its own -----'               '- a thread of each -'                 '- the caller's thread -'
+//   '------ on a thread of its own -----'               '- a thread of each -'                 '- the caller's thread
+//   -'
 #pragma once
 
 #include <atomic>
@@ -48,8 +49,8 @@ struct StreamOptions {
   LastChunk last_chunk = LastChunk::kScore;
   bool spans = false;
   bool ids_sha256 = false;
-  const std::atomic<bool>* stop = nullptr;  // ends the run between two steps once set; nullptr: nothing does
-  StageTimes* times = nullptr;              // what the stages take is added, also if it ends with an error
+  const std::atomic<bool>* stop = nullptr;       // ends the run between two steps once set; nullptr: nothing does
+  StageTimes* times = nullptr;                   // what the stages take is added, also if it ends with an error
   std::function<void(const std::string&)> warn;  // told of replicas that fail, on the thread of score_stream()
 };
 
