@@ -31,7 +31,8 @@ constexpr Choice<SpecialTokens> kSpecialTokens[] = {{"parse", SpecialTokens::kPa
 constexpr Choice<Progress> kProgress[] = {
     {"auto", Progress::kAuto}, {"plain", Progress::kPlain}, {"none", Progress::kNone}};
 constexpr Choice<Color> kColors[] = {{"auto", Color::kAuto}, {"always", Color::kAlways}, {"never", Color::kNever}};
-constexpr Choice<std::string_view> kDtypes[] = {{"auto", "auto"}, {"float32", "float32"}, {"bfloat16", "bfloat16"}};
+constexpr Choice<std::string_view> kDtypes[] = {
+    {"auto", "auto"}, {"float32", "float32"}, {"bfloat16", "bfloat16"}, {"int8", "int8"}};
 constexpr Choice<std::string_view> kLogLevels[] = {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"},
                                                    {"warn", "warn"},   {"error", "error"}, {"off", "off"}};
 
@@ -60,10 +61,12 @@ constexpr OptionSpec kTable[] = {
      .json = [](const Options& o) -> std::string { return json_of(o.device); },
      .changes_rows = false},
     {.name = "dtype",
-     .value_name = "auto|float32|bfloat16",
-     .expected = "auto, float32 or bfloat16",
+     .value_name = "auto|float32|bfloat16|int8",
+     .expected = "auto, float32, bfloat16 or int8",
      .default_text = "auto",
-     .help = "number format to compute in; auto = float32 on the CPU, bfloat16 on a GPU",
+     .help =
+         "number format to compute in; auto = float32 on the CPU, bfloat16 on a GPU; int8 = 8-bit integers, CPU only: "
+         "fastest, and farther from float32",
      .group = kModel,
      .commands = kForModel,
      .set = [](Options& o, std::string_view v) { return set_choice(o.dtype, v, kDtypes); },

@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <cstring>
-#include <optional>
 #include <utility>
 
 #include "blas.h"
@@ -13,6 +12,7 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include "prm_score/model/int8_linear.h"
 #include "prm_score/model/linear.h"
 #include "prm_score/model/memory.h"
 #include "prm_score/model/rotary.h"
@@ -79,6 +79,17 @@ void copy_embeddings(const at::Tensor& table, const std::vector<int32_t>& ids, c
   }
 }
 
+std::unique_ptr<const BlockLinear> packed_linear(const Linear& linear) {
+  if (linear.quantization == Quantization::kInt8) return std::make_unique<Int8Linear>(linear);
+  return std::make_unique<PackedLinear>(linear, kBlockRows);
+}
+
+// Bytes.
+int64_t packed_element_size(const WeightOptions& options) {
+  if (options.quantization == Quantization::kInt8) return 1;
+  return static_cast<int64_t>(c10::elementSize(packed_dtype(options.dtype)));
+}
+
 }  // namespace
 
 // A layer as the row kernels and the matrix kernels want it.
@@ -90,8 +101,8 @@ struct CpuStepModel::Layer {
         k_norm(to_floats(weights.k_norm)) {
     const std::array<const Linear*, 4> linears = {&weights.gate_up_proj, &weights.down_proj, &weights.qkv_proj,
                                                   &weights.o_proj};
-    std::array<std::optional<PackedLinear>, 4> packed;
-    run_tasks(linears.size(), [&](int64_t i) { packed[i].emplace(*linears[i], kBlockRows); });
+    std::array<std::unique_ptr<const BlockLinear>, 4> packed;
+    run_tasks(linears.size(), [&](int64_t i) { packed[i] = packed_linear(*linears[i]); });
     gate_up_proj = std::move(packed[0]);
     down_proj = std::move(packed[1]);
     qkv_proj = std::move(packed[2]);
@@ -99,7 +110,7 @@ struct CpuStepModel::Layer {
   }
 
   std::vector<float> input_layernorm, post_attention_layernorm, q_norm, k_norm;
-  std::optional<PackedLinear> qkv_proj, o_proj, gate_up_proj, down_proj;
+  std::unique_ptr<const BlockLinear> qkv_proj, o_proj, gate_up_proj, down_proj;
 };
 
 // One step, in compute dtype T.
@@ -308,7 +319,7 @@ CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model)
     : model_(std::move(model)), rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
   with_torch_errors("weights", [&] {
     const c10::InferenceMode no_autograd;
-    const bool fit = layers_fit(*model_, packed_dtype(model_->options.dtype));
+    const bool fit = layers_fit(*model_, packed_element_size(model_->options));
     norm_ = to_floats(model_->weights.norm);
     label_difference_ = to_floats(model_->weights.label_difference);
     for (int64_t i = 0; fit && i < model_->config.num_hidden_layers; ++i) {

@@ -171,15 +171,6 @@ std::vector<c10::Device> parse_devices(std::string_view list) {
   });
 }
 
-c10::ScalarType parse_dtype(std::string_view name, c10::Device device) {
-  if (name == "auto") return device.is_cpu() ? c10::kFloat : c10::kBFloat16;
-  if (name == "float32") return c10::kFloat;
-  if (name == "bfloat16") return c10::kBFloat16;
-  throw Error("--dtype " + std::string(name) + ": expected auto, float32 or bfloat16");
-}
-
-std::string_view dtype_name(c10::ScalarType dtype) { return dtype == c10::kBFloat16 ? "bfloat16" : "float32"; }
-
 int64_t available_device_memory_bytes(c10::Device device) {
   void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
   if (driver == nullptr || !device.is_cuda()) return INT64_MAX;

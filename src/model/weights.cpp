@@ -11,6 +11,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "prm_score/error.h"
+#include "prm_score/model/int8_linear.h"
 #include "prm_score/model/memory.h"
 #include "prm_score/model/torch_error.h"
 
@@ -110,7 +111,9 @@ class WeightLoader {
       weights.push_back(stored(prefix + name + ".weight", {num_outputs, num_inputs}));
       if (has_bias) biases.push_back(stored(prefix + name + ".bias", {num_outputs}));
     }
-    return {.weight = concatenated(weights), .bias = has_bias ? concatenated(biases) : at::Tensor()};
+    return {.weight = concatenated(weights),
+            .bias = has_bias ? concatenated(biases) : at::Tensor(),
+            .quantization = options_.quantization};
   }
 
   std::shared_ptr<const TensorSource> source_;
@@ -120,15 +123,11 @@ class WeightLoader {
 
 namespace {
 
-// Bytes of all layers in the compute dtype.
-int64_t layer_bytes(const ModelConfig& config, at::ScalarType dtype) {
-  const auto element_size = static_cast<int64_t>(c10::elementSize(dtype));
-  return weight_bytes(config, {.compute = element_size, .checkpoint = 0});
-}
-
-// Whether all layers may lie converted in memory. The checkpoint's pages and the activations want their share, too.
-bool layers_fit(const TensorSource& source, const ModelConfig& config, const WeightOptions& options) {
-  const int64_t num_bytes = layer_bytes(config, options.dtype);
+// Whether all layers may lie in memory with numbers of `element_size` bytes. The checkpoint's pages and the activations
+// want their share, too.
+bool layers_fit(const TensorSource& source, const ModelConfig& config, const WeightOptions& options,
+                int64_t element_size) {
+  const int64_t num_bytes = weight_bytes(config, {.compute = element_size, .checkpoint = 0});
   if (options.layer_memory) return num_bytes <= *options.layer_memory;
   if (!options.device.is_cpu()) return true;
   return num_bytes + source.num_bytes() <= available_memory_bytes() / 4 * 3;
@@ -159,17 +158,18 @@ void expect_labels(const ModelConfig& config, const WeightOptions& options) {
 }  // namespace
 
 at::Tensor Linear::apply(const at::Tensor& rows) const {
+  if (quantization == Quantization::kInt8) return int8_linear_by_operators(rows, weight, bias);
   return at::linear(rows, weight, bias.defined() ? std::optional(bias) : std::nullopt);
 }
 
 Linear Linear::outputs(int64_t begin, int64_t length) const {
-  return {.weight = weight.narrow(0, begin, length), .bias = bias.defined() ? bias.narrow(0, begin, length) : bias};
+  return {.weight = weight.narrow(0, begin, length),
+          .bias = bias.defined() ? bias.narrow(0, begin, length) : bias,
+          .quantization = quantization};
 }
 
-bool layers_fit(const LoadedModel& model, at::ScalarType dtype) {
-  WeightOptions options = model.options;
-  options.dtype = dtype;
-  return layers_fit(*model.weights.loader->source(), model.config, options);
+bool layers_fit(const LoadedModel& model, int64_t element_size) {
+  return layers_fit(*model.weights.loader->source(), model.config, model.options, element_size);
 }
 
 LayerWeights ModelWeights::layer(int64_t index) const {
@@ -181,7 +181,8 @@ void ModelWeights::expect_unchanged() const { loader->source()->expect_unchanged
 ModelWeights load_weights(std::shared_ptr<const TensorSource> source, const ModelConfig& config,
                           const WeightOptions& options) {
   expect_labels(config, options);
-  const bool keep = options.keep_layers && layers_fit(*source, config, options);
+  const auto element_size = static_cast<int64_t>(c10::elementSize(options.dtype));
+  const bool keep = options.keep_layers && layers_fit(*source, config, options, element_size);
   const auto loader = std::make_shared<const WeightLoader>(std::move(source), config, options);
   ModelWeights weights;
   weights.embed_tokens = loader->embed_tokens();
@@ -211,6 +212,7 @@ std::shared_ptr<const LoadedModel> in_float32(const LoadedModel& model) {
     const c10::InferenceMode no_autograd;
     auto exact = std::make_shared<LoadedModel>(model);  // the tables are in the checkpoint's dtype, the rest in float32
     exact->options.dtype = at::kFloat;
+    exact->options.quantization = Quantization::kNone;
     exact->weights.resident_layers.clear();
     exact->weights.loader =
         std::make_shared<const WeightLoader>(model.weights.loader->source(), model.config, exact->options);

@@ -12,6 +12,7 @@
 #include "prm_score/model/cpu_step_model.h"
 #include "prm_score/model/device.h"
 #include "prm_score/model/device_step_model.h"
+#include "prm_score/model/precision.h"
 #include "prm_score/model/splitting_step_model.h"
 #include "prm_score/model/torch_version.h"
 #include "prm_score/score/oracle_engine.h"
@@ -25,7 +26,9 @@ WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& toke
   WeightOptions weights;
   weights.layer_memory = options.weight_memory;
   weights.device = device;
-  weights.dtype = parse_dtype(options.dtype, device);
+  const Precision precision = parse_precision(options.dtype, device);
+  weights.dtype = precision.dtype;
+  weights.quantization = precision.quantization;
   weights.keep_layers = !(device.is_cpu() && options.prefix_sharing);
   weights.label_a_id = tokenizer.label_id(options.label_a);
   weights.label_b_id = tokenizer.label_id(options.label_b);
@@ -93,7 +96,7 @@ struct Scorer::Impl {
     const WeightOptions& weights = models[0]->options;
     info.model_type = config().model_type;
     info.device = joined(devices);
-    info.dtype = dtype_name(weights.dtype);
+    info.dtype = precision_name({.dtype = weights.dtype, .quantization = weights.quantization});
     info.num_replicas = static_cast<int>(devices.size());
     info.threads = threads.all;
     info.threads_per_replica = threads.per_replica;
@@ -193,7 +196,7 @@ ResolvedDevice resolve_device(const ScorerOptions& options) {
   const std::vector<at::Device> devices = devices_of(options);
   const NumThreads threads = set_threads(options, devices);
   return {.device = joined(devices),
-          .dtype = std::string(dtype_name(parse_dtype(options.dtype, devices[0]))),
+          .dtype = std::string(precision_name(parse_precision(options.dtype, devices[0]))),
           .threads = threads.all,
           .threads_per_replica = threads.per_replica,
           .gpu = name_of(devices[0])};

@@ -17,7 +17,7 @@ namespace {
 using LogOdds = std::vector<std::vector<std::optional<float>>>;  // [plans][chunks]
 
 constexpr double kFloat32Tolerance = 1e-4;
-constexpr double kMeanFactor = 1.25, kMaximumFactor = 2.0;  // of bfloat16
+constexpr double kMeanFactor = 1.25, kMaximumFactor = 2.0;  // of bfloat16 and int8
 
 int64_t num_chunks(const ScorePlan& plan) {
   int64_t count = 0;
@@ -135,7 +135,8 @@ std::vector<ScorePlan> self_check_plans(int64_t vocab_size, int64_t max_position
 void self_check(Engine& engine, const std::shared_ptr<const LoadedModel>& model) {
   const auto plans = self_check_plans(model->config.vocab_size, model->config.max_positions());
   const LogOdds found = judge(engine, plans), alone = judge_alone(Transformer(model), plans);
-  if (model->options.dtype == at::kFloat) return expect_float32(found, alone);
+  const bool is_float32 = model->options.dtype == at::kFloat && model->options.quantization == Quantization::kNone;
+  if (is_float32) return expect_float32(found, alone);
   const LogOdds exact = judge_alone(Transformer(in_float32(*model)), plans);
   const auto found_distances = distances(found, exact), allowed = distances(alone, exact);
   if (allowed.empty()) return;  // no answer is finite: the rows will say so

@@ -51,20 +51,6 @@ TEST(GpuName, IsUnknownWithoutADriver) {
   EXPECT_EQ(gpu_driver_version(), "unknown");
 }
 
-TEST(ParseDtype, AutoDependsOnTheDevice) {
-  EXPECT_EQ(parse_dtype("auto", c10::kCPU), c10::kFloat);
-  EXPECT_EQ(parse_dtype("auto", c10::Device(c10::kCUDA, 0)), c10::kBFloat16);
-  EXPECT_EQ(parse_dtype("float32", c10::Device(c10::kCUDA, 0)), c10::kFloat);
-  EXPECT_EQ(parse_dtype("bfloat16", c10::kCPU), c10::kBFloat16);
-  EXPECT_EQ(dtype_name(c10::kBFloat16), "bfloat16");
-  EXPECT_EQ(dtype_name(c10::kFloat), "float32");
-}
-
-TEST(ParseDtype, RejectsOtherNames) {
-  EXPECT_EQ(error_of([] { (void)parse_dtype("float16", c10::kCPU); }),
-            "--dtype float16: expected auto, float32 or bfloat16");
-}
-
 TEST(SplitThreads, EvenlyButAtLeastOneEach) {
   const auto per_replica = [](int64_t num_threads, int64_t num_replicas) {
     const NumThreads threads = split_threads(num_threads, num_replicas);

@@ -29,6 +29,7 @@
 #include "prm_score/error.h"
 #include "prm_score/model/cuda_row_operations.h"
 #include "prm_score/model/device.h"
+#include "prm_score/model/precision.h"
 #include "prm_score/model/device_step_model.h"
 #include "prm_score/model/splitting_step_model.h"
 #include "prm_score/model/varlen_attention.h"
@@ -124,7 +125,7 @@ TEST(GpuTest, ARowsProductIsTheSameAtEveryPlaceOfItsBlock) {
           for (const int64_t shift : {1, 64, 129}) {
             const at::Tensor moved = product(wide.roll({shift}, {0}).contiguous());
             EXPECT_TRUE(at::equal(plain.roll({shift}, {0}), moved))
-                << num_inputs << " -> " << num_outputs << ", " << num_rows << " rows, " << dtype_name(dtype)
+                << num_inputs << " -> " << num_outputs << ", " << num_rows << " rows, " << precision_name({.dtype = dtype})
                 << ", kind " << kind;
           }
         }
@@ -200,7 +201,7 @@ TEST(GpuTest, TheEngineHoldsAgainstEachPromptOnItsOwn) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       const auto model = judge_on_gpu(folder, dtype);
       SharedPrefixEngine engine(std::make_unique<DeviceStepModel>(model), 5000);
-      EXPECT_NO_THROW(self_check(engine, model)) << folder << " " << dtype_name(dtype);
+      EXPECT_NO_THROW(self_check(engine, model)) << folder << " " << precision_name({.dtype = dtype});
     }
   }
 }

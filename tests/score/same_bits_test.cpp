@@ -29,6 +29,7 @@ constexpr const char* kOddHeads = R"({"model_type": "qwen2", "vocab_size": 300, 
 struct Setting {
   std::string checkpoint;  // a folder below data/, or the text of a config.json for random weights
   at::ScalarType dtype;
+  Quantization quantization = Quantization::kNone;
 
   [[nodiscard]] std::shared_ptr<const LoadedModel> load(WeightOptions options) const {
     options.label_a_id = 32;
@@ -40,7 +41,7 @@ struct Setting {
   }
 
   friend std::ostream& operator<<(std::ostream& out, const Setting& s) {
-    return out << s.checkpoint << " " << c10::toString(s.dtype);
+    return out << s.checkpoint << " " << precision_name({.dtype = s.dtype, .quantization = s.quantization});
   }
 };
 
@@ -79,7 +80,7 @@ std::vector<std::vector<std::optional<float>>> judge(Engine& engine, const std::
 class SameBitsTest : public ::testing::TestWithParam<Setting> {
  protected:
   SameBitsTest() {
-    model_ = GetParam().load({.dtype = GetParam().dtype});
+    model_ = GetParam().load({.dtype = GetParam().dtype, .quantization = GetParam().quantization});
     std::mt19937 random(17);
     for (const int64_t num_tokens : {1, 5, 63, 64, 65, 130, 200, 300, 400}) {
       plans_.push_back(random_plan(num_tokens, model_->config.vocab_size, model_->config.max_positions(), random));
@@ -144,22 +145,25 @@ TEST_P(SameBitsTest, WhenLayersAreConvertedInEveryStep) {
   EXPECT_EQ(judge(streamed, plans_, order), judge(resident, plans_, order));
 }
 
-// Section 2 of the contract: float32 within 1e-4 * max(1, |log_odds|); bfloat16 no worse than the oracle in bfloat16.
+// Section 2 of the contract: float32 within 1e-4 * max(1, |log_odds|); bfloat16 and int8 no worse than the
+// oracle in that precision.
 TEST_P(SameBitsTest, AgreesWithTheOracle) {
   WeightOptions options = model_->options;
   options.dtype = at::kFloat;
+  options.quantization = Quantization::kNone;
   OracleEngine oracle(GetParam().load(options)), same_dtype(model_);
   SharedPrefixEngine shared = engine(700);
   std::vector<int64_t> order(plans_.size());
   std::iota(order.begin(), order.end(), 0);
   const auto expected = judge(oracle, plans_, order), rounded = judge(same_dtype, plans_, order);
   const auto got = judge(shared, plans_, order);
+  const bool is_float32 = GetParam().dtype == at::kFloat && GetParam().quantization == Quantization::kNone;
   double sum = 0, worst = 0, allowed_sum = 0, allowed_worst = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     for (size_t chunk = 0; chunk < got[i].size(); ++chunk) {
       const double exact = *expected[i][chunk], error = std::abs(*got[i][chunk] - exact);
       const double allowed = std::abs(*rounded[i][chunk] - exact);
-      if (GetParam().dtype == at::kFloat) {
+      if (is_float32) {
         EXPECT_LE(error, 1e-4 * std::max(1.0, std::abs(exact)));
       }
       sum += error;
@@ -168,22 +172,24 @@ TEST_P(SameBitsTest, AgreesWithTheOracle) {
       allowed_worst = std::max(allowed_worst, allowed);
     }
   }
-  if (GetParam().dtype == at::kBFloat16) {
+  if (!is_float32) {
     EXPECT_LE(sum, 1.25 * allowed_sum);
     EXPECT_LE(worst, 2 * allowed_worst);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Checkpoints, SameBitsTest,
-                         ::testing::Values(Setting{"golden/checkpoints/qwen2-odd-sizes", at::kFloat},
-                                           Setting{"golden/checkpoints/qwen2-odd-sizes", at::kBFloat16},
-                                           Setting{"golden/checkpoints/qwen3", at::kFloat},
-                                           Setting{"golden/checkpoints/qwen3", at::kBFloat16},
-                                           Setting{"golden/checkpoints/llama-biased", at::kFloat},
-                                           Setting{"golden/checkpoints/llama3", at::kBFloat16},
-                                           Setting{"golden/checkpoints/mistral-nemo", at::kFloat},
-                                           Setting{kOddHeads, at::kFloat}, Setting{kOddHeads, at::kBFloat16},
-                                           Setting{"tiny-judge", at::kFloat}, Setting{"tiny-judge", at::kBFloat16}));
+INSTANTIATE_TEST_SUITE_P(
+    Checkpoints, SameBitsTest,
+    ::testing::Values(
+        Setting{"golden/checkpoints/qwen2-odd-sizes", at::kFloat},
+        Setting{"golden/checkpoints/qwen2-odd-sizes", at::kBFloat16}, Setting{"golden/checkpoints/qwen3", at::kFloat},
+        Setting{"golden/checkpoints/qwen3", at::kBFloat16}, Setting{"golden/checkpoints/llama-biased", at::kFloat},
+        Setting{"golden/checkpoints/llama3", at::kBFloat16}, Setting{"golden/checkpoints/mistral-nemo", at::kFloat},
+        Setting{kOddHeads, at::kFloat}, Setting{kOddHeads, at::kBFloat16}, Setting{"tiny-judge", at::kFloat},
+        Setting{"tiny-judge", at::kBFloat16},
+        Setting{"golden/checkpoints/qwen2-odd-sizes", at::kFloat, Quantization::kInt8},
+        Setting{"golden/checkpoints/llama-biased", at::kFloat, Quantization::kInt8},
+        Setting{kOddHeads, at::kFloat, Quantization::kInt8}, Setting{"tiny-judge", at::kFloat, Quantization::kInt8}));
 
 }  // namespace
 }  // namespace prm_score

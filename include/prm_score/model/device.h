@@ -1,4 +1,4 @@
-// device.h - where and in which dtype the model runs, chosen at run time.
+// device.h - where the model runs, chosen at run time.
 //
 // The program is linked with libtorch's CPU library only. CUDA's is loaded when it is asked for, from the folder that
 // holds libtorch_cpu.so; so one binary serves both, builds without a CUDA toolkit, and a CPU run does not pay for it.
@@ -10,7 +10,6 @@
 #include <vector>
 
 #include <c10/core/Device.h>
-#include <c10/core/ScalarType.h>
 
 namespace prm_score {
 
@@ -21,12 +20,6 @@ namespace prm_score {
 // devices are not of one model: their last digits would differ. Call it before the first tensor is made: libtorch looks
 // for CUDA once. Not thread-safe.
 [[nodiscard]] std::vector<c10::Device> parse_devices(std::string_view list);
-
-// `float32`, `bfloat16`, or `auto`: float32 on the CPU, bfloat16 on a GPU. Throws Error for another name.
-[[nodiscard]] c10::ScalarType parse_dtype(std::string_view name, c10::Device device);
-
-// "float32" or "bfloat16".
-[[nodiscard]] std::string_view dtype_name(c10::ScalarType dtype);
 
 // Folder of the libtorch_cpu.so that this process runs. Throws Error if there is none.
 [[nodiscard]] std::string libtorch_folder();

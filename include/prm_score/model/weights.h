@@ -10,14 +10,16 @@
 #include <ATen/core/Tensor.h>
 
 #include "prm_score/model/model_config.h"
+#include "prm_score/model/precision.h"
 #include "prm_score/model/tensor_source.h"
 
 namespace prm_score {
 
 // y = x W^T + b
 struct Linear {
-  at::Tensor weight;  // [num_outputs, num_inputs]
-  at::Tensor bias;    // [num_outputs]; undefined if the layer has none
+  at::Tensor weight;                                // [num_outputs, num_inputs]
+  at::Tensor bias;                                  // [num_outputs]; undefined if the layer has none
+  Quantization quantization = Quantization::kNone;  // what x and W are to be rounded to; they are not yet
 
   // rows [num_rows, num_inputs] -> [num_rows, num_outputs]
   [[nodiscard]] at::Tensor apply(const at::Tensor& rows) const;
@@ -40,7 +42,8 @@ struct LayerWeights {
 struct WeightOptions {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;  // float32 or bfloat16
-  int64_t label_a_id = 0;             // ids of the two labels, different ones
+  Quantization quantization = Quantization::kNone;
+  int64_t label_a_id = 0;  // ids of the two labels, different ones
   int64_t label_b_id = 0;
   // Memory that converted layers may take, bytes. Not given: on the CPU what is there, on a GPU whatever they need.
   std::optional<int64_t> layer_memory = std::nullopt;
@@ -86,10 +89,12 @@ struct LoadedModel {
 [[nodiscard]] std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& folder,
                                                             const WeightOptions& options);
 
-// Whether memory holds all layers in `dtype`, on the CPU: `layer_memory`, or most of what is there.
-[[nodiscard]] bool layers_fit(const LoadedModel& model, at::ScalarType dtype);
+// Whether memory holds all layers with numbers of `element_size` bytes, on the CPU: `layer_memory`, or most of what is
+// there.
+[[nodiscard]] bool layers_fit(const LoadedModel& model, int64_t element_size);
 
-// The same model in float32, converted layer by layer: slow, in little memory. Shares what `model` was read from.
+// The same model in float32, not quantised, converted layer by layer: slow, in little memory. Shares what `model` was
+// read from.
 [[nodiscard]] std::shared_ptr<const LoadedModel> in_float32(const LoadedModel& model);
 
 // A model of the shape that `config_file` says, with weights drawn from a fixed seed (RandomSource).

@@ -14,8 +14,8 @@ namespace prm_score {
 [[nodiscard]] std::vector<ScorePlan> self_check_plans(int64_t vocab_size, int64_t max_positions);
 
 // Throws Error naming sequence, chunk, expected and found if `engine` is further off than the contract allows: in
-// float32 1e-4 * max(1, |log_odds|) from the oracle, chunk by chunk; in bfloat16 1.25 times (mean) and twice (maximum)
-// as far from the oracle in float32 as the oracle in bfloat16 is. `engine` must be without work.
+// float32 1e-4 * max(1, |log_odds|) from the oracle, chunk by chunk; in bfloat16 and int8 1.25 times (mean) and twice
+// (maximum) as far from the oracle in float32 as the oracle in that precision is. `engine` must be without work.
 void self_check(Engine& engine, const std::shared_ptr<const LoadedModel>& model);
 
 }  // namespace prm_score
