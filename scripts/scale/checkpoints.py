@@ -21,6 +21,8 @@ from bench.work import ModelShape
 TINY_JUDGE = REPOSITORY / "data/tiny-judge"
 QWEN_TOKENIZER = REPOSITORY / "data/qwen2.5-tokenizer"
 SHAPE_1_5B = ModelShape(1536, 8960, 28, 12, 2, 151936, True)
+BLOCK_BYTES = 1 << 24
+"""randbytes cannot give everything at once."""
 ONE = b"\x80\x3f"
 """1 in bfloat16."""
 HIGH_BYTE = bytes(0x3C | (byte & 0x80) for byte in range(256))
@@ -61,7 +63,9 @@ def bytes_of(tensor: TensorInfo, seed: int) -> bytes:
     count = prod(tensor.shape)
     if tensor.name.endswith("norm.weight"):
         return ONE * count
-    drawn = bytearray(random.Random(f"{seed} {tensor.name}").randbytes(2 * count))
+    generator = random.Random(f"{seed} {tensor.name}")
+    sizes = [BLOCK_BYTES] * (2 * count // BLOCK_BYTES) + [2 * count % BLOCK_BYTES]
+    drawn = bytearray(b"".join(generator.randbytes(size) for size in sizes))
     drawn[1::2] = drawn[1::2].translate(HIGH_BYTE)
     return bytes(drawn)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from bench.machine import describe, describe_run
@@ -17,7 +16,7 @@ from bench.program import version_of
 from bench.work import ModelShape
 
 from scale import timed
-from scale.checkpoints import JUDGES, QWEN_TOKENIZER, TINY_JUDGE, Judge
+from scale.checkpoints import JUDGES, TINY_JUDGE, Judge
 from scale.errors import ScaleError
 from scale.lengths import ARTICLES, BOOKS, PAGES, POSTS, Distribution
 from scale.texts import Texts, write_documents
@@ -47,15 +46,17 @@ def drawn(distribution: Distribution, times: int = 1) -> DocumentSet:
     return DocumentSet(distribution.name, tuple(distribution.lengths() * times), False)
 
 
+NOTHING = DocumentSet("no documents", (), True)
+"""Starting, hashing and loading the checkpoint, ending: what every run does."""
 SHIPPED_SETS = (
-    *(same(64, 1), same(64, 240), same(250, 60), same(600, 25), same(1600, 9), same(3900, 4)),
+    *(NOTHING, same(64, 1), same(64, 240), same(250, 60), same(600, 25), same(1600, 9), same(3900, 4)),
     *(drawn(POSTS, 16), drawn(PAGES, 4), drawn(ARTICLES, 15), drawn(BOOKS)),
 )
 RANDOM_SETS = (
-    *(same(64, 1), same(64, 8), same(250, 3), same(600, 1), same(1600, 1), same(4000, 1)),
+    *(NOTHING, same(64, 1), same(64, 8), same(250, 3), same(600, 1), same(1600, 1), same(4000, 1)),
     *(drawn(POSTS), drawn(PAGES), drawn(ARTICLES, 2)),
 )
-CHECK_SETS = (drawn(POSTS), drawn(ARTICLES, 2))
+CHECK_SETS = (NOTHING, same(64, 1), drawn(POSTS), drawn(ARTICLES))
 """Of a model whose costs are computed from another's."""
 
 
@@ -77,9 +78,9 @@ class Measurement:
     def part(self, name: str) -> Json:
         """One entry of the JSON's `parts`."""
         head = {"run": describe_run(), "machine": describe(), "versions": version_of(self._program)}
-        if name == STAGES:
-            return head | self.stages()
-        return head | self.judge(JUDGES[name])
+        found = self.stages() if name == STAGES else self.judge(JUDGES[name])
+        head["run"]["load_after"] = os.getloadavg()[0]
+        return head | found
 
     def judge(self, judge: Judge) -> Json:
         sets = SHIPPED_SETS if judge.is_shipped else CHECK_SETS if judge.name == "1.5b-bfloat16" else RANDOM_SETS
@@ -93,7 +94,7 @@ class Measurement:
                 if sum(run["wall_seconds"] for run in record["runs"]) < self._effort.max_seconds:
                     record |= self._score(judge, folder, files[one.name], record["runs"])
         head = {"title": judge.title, "dtype": judge.dtype, "shape": asdict(judge.shape)}
-        return head | {"start_up": self._start_up(judge, folder), "sets": list(found.values())}
+        return head | self._fingerprint(judge, folder) | {"sets": list(found.values())}
 
     def _score(self, judge: Judge, folder: Path, documents: Path, runs: list[Json]) -> Json:
         rows = self._work / "rows.jsonl"
@@ -110,15 +111,12 @@ class Measurement:
             "max_context": metadata["engine"]["max_context"],
         }
 
-    def _start_up(self, judge: Judge, folder: Path) -> Json:
-        """Seconds of a run without documents (its weights in the page cache), and of its part that hashes them."""
-        nothing = self._work / "nothing.jsonl"
-        nothing.write_bytes(b"")
-        model = ["--model", folder, "--dtype", judge.dtype]
-        whole = [timed.run(self._program, [*model, nothing]).as_json() for _ in range(3)]
-        fingerprints = [timed.run(self._program, ["--fingerprint", *model]).as_json() for _ in range(3)]
+    def _fingerprint(self, judge: Judge, folder: Path) -> Json:
+        """Runs that hash the checkpoint (from the page cache) and do nothing else."""
+        command = ["--fingerprint", "--model", folder, "--dtype", judge.dtype]
+        runs = [timed.run(self._program, command).as_json() for _ in range(self._effort.repeats)]
         size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-        return {"checkpoint_bytes": size, "runs": whole, "fingerprint_runs": fingerprints}
+        return {"checkpoint_bytes": size, "fingerprint_runs": runs}
 
     def _words_per_token(self, folder: Path) -> float:
         sample = self._work / "sample.jsonl"
@@ -142,68 +140,66 @@ class Measurement:
     def stages(self) -> Json:
         config = self._nano_config()
         return {
-            "pages": [self._pages(name, folder, config) for name, folder in TOKENIZERS.items()],
+            "pages": [self._pages(name, judge, config) for name, judge in TOKENIZERS.items()],
             "passing": self._passing(config),
             "merge": self._merge(config),
         }
 
-    def _pages(self, name: str, tokenizer: Path, config: Path) -> Json:
-        """Reading, parsing, tokenising and writing, each by the clock of its own thread, while a very small model
-        computes on another."""
-        folder = self._tokenizer_folder(name, tokenizer)
+    def _pages(self, name: str, judge: Judge, config: Path) -> Json:
+        """Reading, parsing and tokenising: `info --plan` does just that, on one thread; how the two share it a run with
+        a very small model says."""
+        folder = judge.folder(self._work)
         documents = self._pages_file(folder, round(4000 * self._effort.scale))
-        rows = self._work / "rows.jsonl"
-        model = ["--model", folder, "--random-weights", config, "--threads", "1"]
-        arguments = [*model, "--output", rows, "--overwrite", documents]
-        found: Json = {"tokenizer": name, "bytes": documents.stat().st_size, "runs": []}
+        model = ["--model", folder]
+        nano = [*model, "--random-weights", config, "--threads", "1", documents]
+        found: Json = {"tokenizer": name, "bytes": documents.stat().st_size, "runs": [], "shares": []}
+        empty = self._work / "nothing.jsonl"
+        empty.write_bytes(b"")
         for _ in range(self._effort.repeats):
-            times, metadata = timed.score(self._program, self._work / "run.json", arguments)
-            stages = {key: round(metadata["times"][key], 4) for key in STAGE_KEYS}
-            found["runs"].append(times.as_json() | stages)
+            full = timed.run(self._program, ["info", *model, "--plan", documents])
+            bare = timed.run(self._program, ["info", *model, "--plan", empty])
+            found["runs"].append({"documents": full.as_json(), "nothing": bare.as_json()})
+            _, metadata = timed.score(self._program, self._work / "run.json", nano)
+            found["shares"].append({key: round(metadata["times"][key], 4) for key in STAGE_KEYS})
             found |= {key: metadata["counts"][key] for key in ("lines", "tokens", "chunks")}
-            say(f"pages, {name}: {stages}, others {times.others_share:.0%}")
-        return found | {"row_bytes": rows.stat().st_size}
+            say(f"pages, {name}: {full.processor_seconds - bare.processor_seconds:.2f} s, {found['shares'][-1]}")
+        return found
 
     def _passing(self, config: Path) -> Json:
-        """Lines of other shards: read, and with --output hashed, but not parsed."""
+        """Lines of other shards: read and hashed, but not parsed. Two sizes, whose difference is that alone."""
         pages = self._pages_file(TINY_JUDGE, round(4000 * self._effort.scale))
         many = self._work / "many.jsonl"
         with many.open("wb") as out:
-            for _ in range(30):
+            for _ in range(PASSES):
                 out.write(pages.read_bytes())
-        lines = 30 * pages.read_bytes().count(b"\n")
-        folder = self._tokenizer_folder("shipped judge", TINY_JUDGE)
-        base = ["--model", folder, "--random-weights", config, *ONE_SHARD_OF_MANY, many]
-        hashed = [*base, "--output", self._work / "rows.jsonl", "--overwrite"]
-        found: Json = {"bytes": many.stat().st_size, "lines": lines}
-        for key, arguments in (("hashed_runs", hashed), ("runs", base)):
-            found[key] = []
-            for _ in range(self._effort.repeats):
-                times, metadata = timed.score(self._program, self._work / "run.json", arguments)
-                found[key].append(times.as_json() | {"read_seconds": round(metadata["times"]["read_seconds"], 4)})
-            say(f"passing over {lines} lines: {key}: {found[key][-1]['read_seconds']} s")
+        model = ["--model", TINY_JUDGE, "--random-weights", config, *ONE_SHARD_OF_MANY]
+        output = ["--output", self._work / "rows.jsonl", "--overwrite"]
+        size = pages.stat().st_size
+        found: Json = {"bytes": [PASSES * size, size], "runs": []}
+        for _ in range(self._effort.repeats):
+            full, bare = (timed.run(self._program, [*model, *output, file]) for file in (many, pages))
+            found["runs"].append({"documents": full.as_json(), "nothing": bare.as_json()})
+            say(f"passing over lines: {full.processor_seconds - bare.processor_seconds:.2f} s")
         many.unlink()
         return found
 
     def _merge(self, config: Path) -> Json:
         """Rows of eight chunks, from four shards."""
         documents = self._work / "short.jsonl"
-        count = round(60000 * self._effort.scale)
+        count = round(100000 * self._effort.scale)
         write_documents(documents, self._texts.documents([19], count))
-        folder = self._tokenizer_folder("shipped judge", TINY_JUDGE)
-        chunks = ["--chunk-size", "3"]
         shards = [self._work / f"shard.{i}.jsonl" for i in range(4)]
         for i, shard in enumerate(shards):
-            share = ["--shard", str(i), "--num-shards", "4", "--output", shard, "--overwrite", "--metadata"]
-            model = ["--model", folder, "--random-weights", config, *chunks, *share, self._work / "run.json"]
-            timed.run(self._program, [*model, documents])
+            share = ["--shard", str(i), "--num-shards", "4", "--output", shard, "--overwrite", "--chunk-size", "3"]
+            timed.run(self._program, ["--model", TINY_JUDGE, "--random-weights", config, *share, documents])
         merged = self._work / "merged.jsonl"
         runs = []
         for _ in range(self._effort.repeats):
-            times = timed.run(self._program, ["merge", *shards, "--output", merged, "--overwrite"])
-            runs.append(times.as_json())
-            say(f"merge: {times.wall_seconds:.2f} s")
-        return {"rows": count, "bytes": merged.stat().st_size, "shards": len(shards), "runs": runs}
+            full = timed.run(self._program, ["merge", *shards, "--output", merged, "--overwrite"])
+            bare = timed.run(self._program, ["merge", "--help"])
+            runs.append({"documents": full.as_json(), "nothing": bare.as_json()})
+            say(f"merge: {full.processor_seconds - bare.processor_seconds:.2f} s")
+        return {"lines": count, "bytes": merged.stat().st_size, "shards": len(shards), "runs": runs}
 
     def _pages_file(self, folder: Path, count: int) -> Path:
         documents = replace(drawn(PAGES), name="web pages")
@@ -213,18 +209,11 @@ class Measurement:
         write_documents(file, self._texts.documents(words, count))
         return file
 
-    def _tokenizer_folder(self, name: str, tokenizer: Path) -> Path:
-        """With a config, so that weights can be drawn for another one."""
-        folder = self._work / f"tokenizer of the {name}"
-        folder.mkdir(exist_ok=True)
-        for file in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copyfile(tokenizer / file, folder / file)
-        (folder / "config.json").write_text(json.dumps(config_of(NANO, "float32")), encoding="utf-8")
-        return folder
 
-
-STAGE_KEYS = ("read_seconds", "tokenize_seconds", "model_seconds", "write_seconds", "scoring_seconds")
-TOKENIZERS = {"shipped judge": TINY_JUDGE, "Qwen2.5": QWEN_TOKENIZER}
+STAGE_KEYS = ("read_seconds", "tokenize_seconds", "write_seconds")
+TOKENIZERS = {"shipped judge": JUDGES["judge-float32"], "Qwen2.5": JUDGES["0.5b-bfloat16"]}
+PASSES = 100
+"""How often the lines of the pages are in the file that is passed over."""
 
 
 def say(text: str) -> None:
@@ -252,7 +241,3 @@ def read_measurements(file: Path, needed: Iterable[str] = ()) -> Json:
             there = ", ".join(found["parts"]) or "nothing"
             raise ScaleError(f'{file}: expected the part "{name}", found {there}; measure --parts {name} adds it')
     return found
-
-
-def median_of(runs: Sequence[Json], name: str) -> float:
-    return median(run[name] for run in runs)

@@ -9,14 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from scale.errors import ScaleError
 
 Json = dict[str, Any]
-QUIET_SHARE = 0.1
-"""Of the machine, taken by others. A run that lost more counts only where no other lost less."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -68,9 +65,3 @@ def score(program: Path, metadata_file: Path, arguments: Sequence[str | Path]) -
     """A run, and its metadata."""
     timed = run(program, [*arguments, "--metadata", metadata_file, "--progress", "none"])
     return timed, json.loads(metadata_file.read_text(encoding="utf-8"))
-
-
-def typical(runs: Sequence[Json], name: str) -> float:
-    """The median over the runs that others left alone; of the one least disturbed if there is none."""
-    quiet = [one for one in runs if one["others_share"] <= QUIET_SHARE]
-    return median(one[name] for one in quiet or [min(runs, key=lambda one: one["others_share"])])

@@ -57,7 +57,7 @@ def work_of(lengths: Iterable[int], prompts: Prompts) -> Work:
 
 
 def template_rows(lengths: Iterable[int], num_rows: int, max_context: int) -> float:
-    """What the branches of these documents have beside their chunks, by the number of rows that the program computed."""
+    """What branches have beside their chunks, by the rows that the program computed for documents of these lengths."""
     without = work_of(lengths, Prompts(0, max_context))
     return (num_rows - without.rows) / without.chunks
 
