@@ -9,7 +9,6 @@ from typing import Any
 
 from bench.make_checkpoint import SHAPES
 from bench.work import ModelShape
-
 from scale.errors import ScaleError
 from scale.fit import Cost, Measured, fit, relative_error
 from scale.work import Prompts, template_rows, work_of

@@ -14,7 +14,6 @@ from bench.machine import describe, describe_run
 from bench.make_checkpoint import config_of
 from bench.program import version_of
 from bench.work import ModelShape
-
 from scale import timed
 from scale.checkpoints import JUDGES, TINY_JUDGE, Judge
 from scale.errors import ScaleError
@@ -22,6 +21,7 @@ from scale.lengths import ARTICLES, BOOKS, PAGES, POSTS, Distribution
 from scale.texts import Texts, write_documents
 
 Json = dict[str, Any]
+Arguments = list[str | Path]
 STAGES = "stages"
 SAMPLE_WORDS = 5000
 NANO = ModelShape(64, 128, 1, 2, 2, 152064, True)
@@ -49,8 +49,8 @@ def drawn(distribution: Distribution, times: int = 1) -> DocumentSet:
 NOTHING = DocumentSet("no documents", (), True)
 """Starting, hashing and loading the checkpoint, ending: what every run does."""
 SHIPPED_SETS = (
-    *(NOTHING, same(64, 1), same(64, 240), same(250, 60), same(600, 25), same(1600, 9), same(3900, 4)),
-    *(drawn(POSTS, 16), drawn(PAGES, 4), drawn(ARTICLES, 15), drawn(BOOKS)),
+    *(NOTHING, same(64, 1), same(64, 120), same(250, 30), same(600, 12), same(1600, 5), same(3900, 2)),
+    *(drawn(POSTS, 8), drawn(PAGES, 2), drawn(ARTICLES, 7), drawn(BOOKS)),
 )
 RANDOM_SETS = (
     *(NOTHING, same(64, 1), same(64, 8), same(250, 3), same(600, 1), same(1600, 1), same(4000, 1)),
@@ -77,7 +77,7 @@ class Measurement:
 
     def part(self, name: str) -> Json:
         """One entry of the JSON's `parts`."""
-        head = {"run": describe_run(), "machine": describe(), "versions": version_of(self._program)}
+        head: Json = {"run": describe_run(), "machine": describe(), "versions": version_of(self._program)}
         found = self.stages() if name == STAGES else self.judge(JUDGES[name])
         head["run"]["load_after"] = os.getloadavg()[0]
         return head | found
@@ -87,7 +87,7 @@ class Measurement:
         folder = judge.folder(self._work)
         words_per_token = self._words_per_token(folder)
         files = {one.name: self._write(one, words_per_token) for one in sets}
-        found = {one.name: {"name": one.name, "fitted": one.fitted, "runs": []} for one in sets}
+        found: dict[str, Json] = {one.name: {"name": one.name, "fitted": one.fitted, "runs": []} for one in sets}
         for _ in range(self._effort.repeats):
             for one in sets:
                 record = found[one.name]
@@ -98,7 +98,7 @@ class Measurement:
 
     def _score(self, judge: Judge, folder: Path, documents: Path, runs: list[Json]) -> Json:
         rows = self._work / "rows.jsonl"
-        arguments = ["--model", folder, "--dtype", judge.dtype, "--output", rows, "--overwrite", documents]
+        arguments: Arguments = ["--model", folder, "--dtype", judge.dtype, "--output", rows, "--overwrite", documents]
         times, metadata = timed.score(self._program, self._work / "run.json", arguments)
         stages = {f"{stage}_seconds": metadata["times"][f"{stage}_seconds"] for stage in ("scoring", "model", "load")}
         say(f"{judge.name}: {documents.stem}: {stages['scoring_seconds']:.2f} s, others {times.others_share:.0%}")
@@ -113,7 +113,7 @@ class Measurement:
 
     def _fingerprint(self, judge: Judge, folder: Path) -> Json:
         """Runs that hash the checkpoint (from the page cache) and do nothing else."""
-        command = ["--fingerprint", "--model", folder, "--dtype", judge.dtype]
+        command: Arguments = ["--fingerprint", "--model", folder, "--dtype", judge.dtype]
         runs = [timed.run(self._program, command).as_json() for _ in range(self._effort.repeats)]
         size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
         return {"checkpoint_bytes": size, "fingerprint_runs": runs}
@@ -121,7 +121,7 @@ class Measurement:
     def _words_per_token(self, folder: Path) -> float:
         sample = self._work / "sample.jsonl"
         write_documents(sample, iter([self._texts.cut(SAMPLE_WORDS, 0)]))
-        model = ["--model", folder, "--random-weights", self._nano_config(), sample]
+        model: Arguments = ["--model", folder, "--random-weights", self._nano_config(), sample]
         return SAMPLE_WORDS / timed.score(self._program, self._work / "run.json", model)[1]["counts"]["tokens"]
 
     def _nano_config(self) -> Path:
@@ -150,8 +150,8 @@ class Measurement:
         a very small model says."""
         folder = judge.folder(self._work)
         documents = self._pages_file(folder, round(4000 * self._effort.scale))
-        model = ["--model", folder]
-        nano = [*model, "--random-weights", config, "--threads", "1", documents]
+        model: Arguments = ["--model", folder]
+        nano: Arguments = [*model, "--random-weights", config, "--threads", "1", documents]
         found: Json = {"tokenizer": name, "bytes": documents.stat().st_size, "runs": [], "shares": []}
         empty = self._work / "nothing.jsonl"
         empty.write_bytes(b"")
@@ -172,8 +172,8 @@ class Measurement:
         with many.open("wb") as out:
             for _ in range(PASSES):
                 out.write(pages.read_bytes())
-        model = ["--model", TINY_JUDGE, "--random-weights", config, *ONE_SHARD_OF_MANY]
-        output = ["--output", self._work / "rows.jsonl", "--overwrite"]
+        model: Arguments = ["--model", TINY_JUDGE, "--random-weights", config, *ONE_SHARD_OF_MANY]
+        output: Arguments = ["--output", self._work / "rows.jsonl", "--overwrite"]
         size = pages.stat().st_size
         found: Json = {"bytes": [PASSES * size, size], "runs": []}
         for _ in range(self._effort.repeats):
@@ -190,7 +190,17 @@ class Measurement:
         write_documents(documents, self._texts.documents([19], count))
         shards = [self._work / f"shard.{i}.jsonl" for i in range(4)]
         for i, shard in enumerate(shards):
-            share = ["--shard", str(i), "--num-shards", "4", "--output", shard, "--overwrite", "--chunk-size", "3"]
+            share: Arguments = [
+                "--shard",
+                str(i),
+                "--num-shards",
+                "4",
+                "--output",
+                shard,
+                "--overwrite",
+                "--chunk-size",
+                "3",
+            ]
             timed.run(self._program, ["--model", TINY_JUDGE, "--random-weights", config, *share, documents])
         merged = self._work / "merged.jsonl"
         runs = []

@@ -7,7 +7,6 @@ from statistics import median
 from typing import Any
 
 from bench.report import markdown_table, number
-
 from scale.checkpoints import JUDGES
 from scale.costs import (
     BIG,

@@ -11,7 +11,6 @@ from pathlib import Path
 from bench.documents import read_addresses
 from bench.errors import BenchError
 from bench.program import REPOSITORY
-
 from scale.errors import ScaleError
 
 WORD = re.compile(r"\S+")

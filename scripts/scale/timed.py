@@ -49,8 +49,12 @@ def run(program: Path, arguments: Sequence[str | Path], exit_codes: Sequence[int
         env=environment,
     )
     assert process.stderr is not None
-    said = process.stderr.read().decode(errors="replace").strip().splitlines()
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        said = process.stderr.read().decode(errors="replace").strip().splitlines()
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        process.kill()
+        raise
     process.stderr.close()
     process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - start
