@@ -15,6 +15,8 @@ from scale.work import Prompts, template_rows, work_of
 
 Json = dict[str, Any]
 CORE, H200 = "core", "H200"
+QUIET_SHARE = 0.03
+LONG_SECONDS = 3
 ROWS_TOLERANCE = 0.02
 """Of the rows that are computed here, to those of the program."""
 QWEN_CONTEXT = 32640
@@ -118,6 +120,16 @@ def nothing_of(part: Json) -> Json:
         if not one["lengths"]:
             return one
     raise ScaleError(f"{part['title']}: expected a set without documents, found none")
+
+
+def busy_shares(part: Json, lane: Lane) -> list[float]:
+    """Of the cores of a run, while it scored: those runs that had the machine to themselves for some seconds."""
+    return [
+        (run["processor_seconds"] - lane.cost.run) / (one["threads"] * run["scoring_seconds"])
+        for one in part["sets"]
+        for run in one["runs"]
+        if run["others_share"] <= QUIET_SHARE and run["scoring_seconds"] >= LONG_SECONDS
+    ]
 
 
 def ratios(small: ModelShape, large: ModelShape) -> tuple[float, float]:

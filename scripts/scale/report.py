@@ -14,6 +14,7 @@ from scale.costs import (
     H200,
     Checked,
     Lane,
+    busy_shares,
     check_scaling,
     fitted_lane,
     gpu_lane,
@@ -38,6 +39,8 @@ class Model:
     scaling: tuple[Checked, ...]
     stages: Stages
     gpu_rates: dict[str, float]
+    busy_shares: tuple[float, ...]
+    """Of two cores, by runs that nothing disturbed."""
 
 
 def model_of(measurements: Json, gpu_results: Json) -> Model:
@@ -53,6 +56,7 @@ def model_of(measurements: Json, gpu_results: Json) -> Model:
         scaling=check_scaling(parts[SMALL], small, parts[LARGER]),
         stages=stages_of(parts[STAGES], fingerprinted),
         gpu_rates=gpu_tokens_per_second(gpu_results),
+        busy_shares=tuple(share for name in FITTED for share in busy_shares(parts[name], lanes[name])),
     )
 
 
@@ -208,10 +212,12 @@ def accuracy(model: Model) -> str:
     held_out = [one for lane in model.lanes for one in lane.checked if one.name != "books"]
     worst = max(held_out, key=lambda one: abs(one.error))
     scaling = max(model.scaling, key=lambda one: abs(one.error))
+    shares = model.busy_shares
+    busy = f" Two threads keep two cores {median(shares):.0%} busy (m); more were not measured." if shares else ""
     return (
         f"On documents that it did not see the fit is off by {percent(worst.error)} at most, the scaling from "
         f"{JUDGES[SMALL].title} to a measured {JUDGES[LARGER].title} by {percent(scaling.error)}: "
-        "[data/scale/report.md](data/scale/report.md)."
+        f"[data/scale/report.md](data/scale/report.md).{busy}"
     )
 
 

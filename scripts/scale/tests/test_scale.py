@@ -206,7 +206,13 @@ def test_a_run_that_fails_says_why() -> None:
 
 
 def run_of(seconds: float) -> Json:
-    return {"processor_seconds": seconds, "wall_seconds": seconds / 2, "others_share": 0.5, "peak_bytes": 1}
+    return {
+        "processor_seconds": seconds,
+        "wall_seconds": seconds / 2,
+        "scoring_seconds": seconds / 2,
+        "others_share": 0.5,
+        "peak_bytes": 1,
+    }
 
 
 def part_of(cost: Cost, prompts: Prompts = UNCUT, shape: ModelShape = SHAPES["qwen2.5-0.5b"]) -> Json:
@@ -223,6 +229,7 @@ def part_of(cost: Cost, prompts: Prompts = UNCUT, shape: ModelShape = SHAPES["qw
                 "lengths": documents,
                 "forward_rows": round(amounts.rows),
                 "max_context": prompts.max_context,
+                "threads": 2,
                 "runs": [run_of(factor * cost.seconds(amounts)) for factor in (0.9, 1, 3)],
             }
         )
@@ -248,6 +255,15 @@ def test_a_measured_distribution_is_said_to_be_measured() -> None:
     books = work_of([30000], UNCUT)
     computed = (TRUE.row * books.rows + TRUE.key * books.keys + TRUE.document) / 30000 * 1e6
     assert lane.seconds_per_million("books", [30000]) == (pytest.approx(computed, rel=1e-3), False)
+
+
+def test_only_long_runs_that_nothing_disturbed_say_how_busy_cores_are() -> None:
+    part = part_of(TRUE)
+    quiet, short, *_ = part["sets"][6]["runs"]  # 4,000 tokens
+    quiet |= {"others_share": 0.01, "processor_seconds": 40.4, "scoring_seconds": 25.0}
+    short |= {"others_share": 0.01, "scoring_seconds": 2.0}
+    lane = replace(costs.fitted_lane(part), cost=TRUE)
+    assert costs.busy_shares(part, lane) == [pytest.approx(0.8)]
 
 
 def test_other_rows_than_computed_are_an_error() -> None:
