@@ -51,7 +51,7 @@ class Lane:
     fit_error: float = 0
     """The largest relative error over the sets that were fitted."""
     start_seconds: float | None = None
-    """By the clock on the wall, of a run without documents; None: not measured."""
+    """Of a run without documents, which is mostly one thread's work; None: not measured."""
 
     def seconds_per_million(self, name: str, lengths: Sequence[int]) -> tuple[float, bool]:
         """And whether that was measured."""
@@ -110,7 +110,7 @@ def fitted_lane(part: Json) -> Lane:
         measured={point.name: (point.seconds - cost.run) / point.work.tokens * 1e6 for point in held_out},
         checked=tuple(Checked(point.name, relative_error(cost, point)) for point in held_out),
         fit_error=max(abs(relative_error(cost, point)) for point in points),
-        start_seconds=min(run["wall_seconds"] for run in nothing_of(part)["runs"]),
+        start_seconds=processor_seconds(nothing_of(part)["runs"]),
     )
 
 

@@ -33,8 +33,8 @@ class Cost:
         return self.seconds(work, with_run=False) / work.tokens * 1e6
 
     def scaled(self, rows: float, keys: float) -> Cost:
-        """Of a model whose rows and keys take so many times the operations."""
-        return Cost(self.run * rows, self.document * rows, self.row * rows, self.key * keys)
+        """Of a model whose rows and keys take so many times the operations; what a run costs is another matter."""
+        return Cost(0, self.document * rows, self.row * rows, self.key * keys)
 
 
 @dataclass(frozen=True)

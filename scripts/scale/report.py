@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import floor
 from statistics import median
 from typing import Any
 
@@ -11,6 +13,7 @@ from scale.checkpoints import JUDGES
 from scale.costs import (
     BIG,
     BIG_SHAPE,
+    CORE,
     H200,
     Checked,
     Lane,
@@ -65,7 +68,9 @@ def marked(value: str, is_measured: bool) -> str:
 
 
 def dollars(amount: float) -> str:
-    return f"${amount:,.0f}" if amount >= 100 else f"${amount:.2g}" if amount < 1 else f"${amount:.3g}"
+    if amount >= 100:
+        return f"${amount:,.0f}"
+    return f"${amount:.2f}" if amount >= 0.1 else f"${amount:.2g}"
 
 
 def seconds(amount: float) -> str:
@@ -99,10 +104,13 @@ def cost_table(model: Model, assumed: Assumptions) -> str:
 
 
 def billion_table(model: Model, assumed: Assumptions, cores: int) -> str:
-    chosen = [lane for lane in model.lanes if lane.unit == H200 or lane.dtype != "bfloat16" or lane.title != BIG]
-    plans = [_plan(lane, model, assumed, cores) for lane in chosen[::-1]]
-    header = ["", *(f"{lane.title}, {lane.dtype}, {_worker(lane, cores)}" for lane in chosen[::-1])]
-    rows = [[title, *(cell(plan) for plan in plans)] for title, cell in BILLION_ROWS.items()]
+    chosen = [lane for lane in model.lanes[::-1] if (lane.title, lane.dtype, lane.unit) in PLANNED]
+    plans = [_plan(lane, model, assumed, cores) for lane in chosen]
+    header = ["", *(f"{lane.title}, {lane.dtype}, {_worker(lane, cores)}" for lane in chosen)]
+    rows = [
+        [title, *(cell(plan, lane.unit) for plan, lane in zip(plans, chosen, strict=True))]
+        for title, cell in BILLION_ROWS.items()
+    ]
     return markdown_table(header, rows)
 
 
@@ -110,16 +118,17 @@ def _worker(lane: Lane, cores: int) -> str:
     return lane.unit if lane.unit == H200 else f"{cores} cores"
 
 
-BILLION_ROWS = {
-    "workers for one day; dollars": lambda p: f"{number(p.workers_for_a_day)}; {dollars(p.dollars)}",
-    "documents in a file that takes an hour": lambda p: number(p.documents_per_hour),
-    "start (hash, load, check), seconds": lambda p: number(p.start_seconds),
-    "a failure repeats, files of an hour": lambda p: seconds(p.start_seconds + p.repeat_in_file_seconds),
-    "a failure repeats, shards of one file": lambda p: seconds(p.start_seconds + p.repeat_in_whole_seconds),
-    "shards of one file until reading is 1 % of scoring": lambda p: number(p.one_percent_shards),
-    ".. until reading takes as long as scoring": lambda p: number(p.equal_shards),
-    "all workers of a day read one file: storage gives": lambda p: f"{size(p.storage_bytes_per_second)}/s",
-    "one reading and tokenising thread feeds": lambda p: f"{number(p.fed_units)} of these",
+PLANNED = ((BIG, "bfloat16", H200), (JUDGES[SMALL].title, "bfloat16", CORE), ("shipped judge", "float32", CORE))
+BILLION_ROWS: dict[str, Callable[[Billion, str], str]] = {
+    "workers for one day; dollars": lambda p, _: f"{number(p.workers_for_a_day)}; {dollars(p.dollars)}",
+    "a file for an hour, documents": lambda p, _: number(p.documents_per_hour),
+    "to start: hash, load, check": lambda p, _: f"{seconds(p.start_seconds)}, {p.start_seconds / 3600:.1%} of the hour",
+    "a failure repeats, with files for an hour": lambda p, _: seconds(p.start_seconds + p.repeat_in_file_seconds),
+    "at most, with `--shard` of one file": lambda p, _: seconds(p.start_seconds + p.repeat_in_whole_seconds),
+    "shards of one file: reading is 1 % of scoring": lambda p, _: number(p.one_percent_shards),
+    "reading takes as long as scoring": lambda p, _: number(p.equal_shards),
+    "all workers of the day read one file": lambda p, _: f"{size(p.storage_bytes_per_second)}/s",
+    "one thread reads and tokenises for": lambda p, unit: f"{number(p.fed_units)} x {unit}",
 }
 
 
@@ -197,14 +206,14 @@ def introduction(measurements: Json, assumed: Assumptions) -> str:
     parts = [measurements["parts"][name] for name in NEEDED]
     machine, run = parts[0]["machine"], parts[0]["run"]
     prices = ", ".join(f"${price:g} per {unit}-hour" for unit, price in assumed.prices.items())
-    lengths = "; ".join(f"{one.title} {one.median:g}, σ {one.sigma:g}" for one in DISTRIBUTIONS if one.sigma)
+    lengths = ", ".join(f"{one.title} of median {one.median:g}, σ {one.sigma:g}" for one in DISTRIBUTIONS if one.sigma)
     return (
         f"Made by `scripts/scale.py` on {run['date'][:10]} (commit {(run['commit'] or 'unknown')[:9]}): "
         f"{machine['cpu']}, {machine['cores']} cores, and the H200 of the table above. CPU figures are processor "
         "seconds of all threads; other programs were at work. **m** was measured on such documents, **c** computed: "
         "seconds are fitted as a sum over documents, rows and attended keys, or scaled by their operations. Prices "
-        f"are assumptions ({prices}; `scripts/scale.py table --price`), and so are lengths (tokens; log-normal: "
-        f"medians and σ are {lengths}; the mean of web pages is C4's 2.3 kB)."
+        f"are assumptions ({prices}: `table --price`), and so are lengths in tokens (log-normal: {lengths}; "
+        "C4's pages have 2.3 kB)."
     )
 
 
@@ -228,11 +237,16 @@ def readme_section(model: Model, measurements: Json, assumed: Assumptions, cores
             "Per million document tokens:",
             cost_table(model, assumed),
             accuracy(model),
-            f"A billion web pages ({size(model.stages.page_bytes * assumed.documents)}), all computed:",
+            f"{_amount(assumed.documents)} web pages ({size(model.stages.page_bytes * assumed.documents)}), computed but "
+            f"for the starts of CPU workers (to load, {size(assumed.disk_bytes_per_second)}/s are assumed):",
             billion_table(model, assumed, cores),
             conclusions(model, assumed),
         )
     )
+
+
+def _amount(documents: float) -> str:
+    return "A billion" if documents == 1e9 else f"{documents:,.0f}"
 
 
 def conclusions(model: Model, assumed: Assumptions) -> str:
@@ -246,7 +260,7 @@ def conclusions(model: Model, assumed: Assumptions) -> str:
     lines = (
         "**Scoring** is the bottleneck of any large judge: one thread reads and tokenises "
         f"{number(tokens / 1e6)} million tokens/s (m). The shipped judge on an H200 takes {number(judge_rate / 1e6)} "
-        "million (m): three of those in one process would wait for it.",
+        f"million (m), so that {floor(tokens / judge_rate) + 1} of those in one process would wait for it.",
         f"**Reading** becomes it with `--shard` on one file: every shard reads and hashes all lines, {passing}/s (m), "
         f"{seconds(whole * stages.pass_per_byte)} for each (c), and shared storage feels it first. So use `--shard` "
         "for tens of shards; for more cut the input once, into files of about an hour, "
@@ -254,8 +268,8 @@ def conclusions(model: Model, assumed: Assumptions) -> str:
         "ids: `line` counts in its file), or use Ray, which cuts blocks itself.",
         f"**A failure** costs the start, at most {MARK_SECONDS} s of rows, and reading again up to there; a file whose "
         "output is lost costs its hour. Shorter files lose less, and start more often.",
-        f"**Joining**: `cat` for files; `merge` does {number(rows / 1e6)} million rows/s (m), a billion "
-        f"({size(stages.row_bytes * assumed.documents)}) in {seconds(assumed.documents / rows)} (c).",
+        f"**Joining**: `cat` for files; `merge` does {number(rows / 1e6)} million rows/s (m), "
+        f"{_amount(assumed.documents).lower()} ({size(stages.row_bytes * assumed.documents)}) in {seconds(assumed.documents / rows)} (c).",
     )
     return "\n".join(f"- {line}" for line in lines)
 

@@ -159,7 +159,8 @@ def test_lengths_have_the_mean_of_their_distribution(one: lengths.Distribution) 
 
 
 def test_web_pages_are_those_of_c4() -> None:
-    assert lengths.PAGES.mean == pytest.approx(828_589_180_707 / 364_868_892 / 4.73, rel=0.01)
+    bytes_per_token = 828_589_180_707 / 364_868_892 / lengths.PAGES.mean
+    assert 4.5 < bytes_per_token < 5  # of English
 
 
 def test_documents_have_their_words_and_begin_elsewhere() -> None:
@@ -242,7 +243,7 @@ def test_a_judge_is_fitted_by_the_median_of_its_runs() -> None:
     lane = costs.fitted_lane(part_of(TRUE))
     assert astuple(lane.cost) == pytest.approx(astuple(TRUE), rel=1e-3)
     assert lane.prompts.template_rows == pytest.approx(23, abs=0.01)
-    assert lane.start_seconds == pytest.approx(0.9 * TRUE.run / 2)
+    assert lane.start_seconds == pytest.approx(TRUE.run)
     assert [one.name for one in lane.checked] == ["posts", "articles"]
     assert [one.error for one in lane.checked] == pytest.approx([0, 0], abs=1e-3)
 
@@ -281,9 +282,10 @@ def test_costs_grow_with_the_operations() -> None:
 
 
 def test_a_larger_model_that_takes_as_much_per_operation_is_as_computed() -> None:
-    small, large = part_of(TRUE), part_of(TRUE, shape=checkpoints.SHAPE_1_5B)
+    small = part_of(TRUE)
     rows, keys = costs.ratios(SHAPES["qwen2.5-0.5b"], checkpoints.SHAPE_1_5B)
-    large = part_of(TRUE.scaled(rows, keys), shape=checkpoints.SHAPE_1_5B)
+    larger = Cost(3.0, TRUE.document * rows, TRUE.row * rows, TRUE.key * keys)
+    large = part_of(larger, shape=checkpoints.SHAPE_1_5B)
     lane = costs.fitted_lane(small)
     errors = [one.error for one in costs.check_scaling(small, lane, large)]
     assert errors == pytest.approx([0, 0], abs=1e-3)
@@ -382,7 +384,8 @@ def test_stages_that_took_no_time_are_an_error() -> None:
     ("amount", "dollars", "duration", "size"),
     [
         (0.0123, "$0.012", "0.0123 s", "0.0123 B"),
-        (12.34, "$12.3", "12.3 s", "12.3 B"),
+        (12.34, "$12.34", "12.3 s", "12.3 B"),
+        (0.2, "$0.20", "0.2 s", "0.2 B"),
         (1800, "$1,800", "30 min", "1.8 kB"),
         (36e3, "$36,000", "10 h", "36 kB"),
         (2.5e12, "$2,500,000,000,000", "694,444,444 h", "2.5 TB"),
