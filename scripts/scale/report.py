@@ -231,14 +231,15 @@ def accuracy(model: Model) -> str:
 
 
 def readme_section(model: Model, measurements: Json, assumed: Assumptions, cores: int) -> str:
+    pages = f"{_amount(assumed.documents)} web pages ({size(model.stages.page_bytes * assumed.documents)})"
     return "\n\n".join(
         (
             introduction(measurements, assumed),
             "Per million document tokens:",
             cost_table(model, assumed),
             accuracy(model),
-            f"{_amount(assumed.documents)} web pages ({size(model.stages.page_bytes * assumed.documents)}), computed but "
-            f"for the starts of CPU workers (to load, {size(assumed.disk_bytes_per_second)}/s are assumed):",
+            f"{pages}, computed but for the starts of CPU workers (to load, {size(assumed.disk_bytes_per_second)}/s are "
+            "assumed):",
             billion_table(model, assumed, cores),
             conclusions(model, assumed),
         )
@@ -261,15 +262,16 @@ def conclusions(model: Model, assumed: Assumptions) -> str:
         "**Scoring** is the bottleneck of any large judge: one thread reads and tokenises "
         f"{number(tokens / 1e6)} million tokens/s (m). The shipped judge on an H200 takes {number(judge_rate / 1e6)} "
         f"million (m), so that {floor(tokens / judge_rate) + 1} of those in one process would wait for it.",
-        f"**Reading** becomes it with `--shard` on one file: every shard reads and hashes all lines, {passing}/s (m), "
-        f"{seconds(whole * stages.pass_per_byte)} for each (c), and shared storage feels it first. So use `--shard` "
+        f"**Reading** becomes it with `--shard` on one file: every shard reads and hashes all lines, {passing}/s from memory "
+        f"(m), {seconds(whole * stages.pass_per_byte)} for each (c), and shared storage feels it first. So use `--shard` "
         "for tens of shards; for more cut the input once, into files of about an hour, "
         f"`split -n l/{files:.0f} -a 6 -d docs.jsonl part.`, each with its own `--output --resume` (give documents "
         "ids: `line` counts in its file), or use Ray, which cuts blocks itself.",
         f"**A failure** costs the start, at most {MARK_SECONDS} s of rows, and reading again up to there; a file whose "
         "output is lost costs its hour. Shorter files lose less, and start more often.",
         f"**Joining**: `cat` for files; `merge` does {number(rows / 1e6)} million rows/s (m), "
-        f"{_amount(assumed.documents).lower()} ({size(stages.row_bytes * assumed.documents)}) in {seconds(assumed.documents / rows)} (c).",
+        f"{_amount(assumed.documents).lower()} ({size(stages.row_bytes * assumed.documents)}) in "
+        f"{seconds(assumed.documents / rows)} (c).",
     )
     return "\n".join(f"- {line}" for line in lines)
 
