@@ -231,6 +231,7 @@ def accuracy(model: Model) -> str:
 
 
 def readme_section(model: Model, measurements: Json, assumed: Assumptions, cores: int) -> str:
+    disk = size(assumed.disk_bytes_per_second)
     pages = f"{_amount(assumed.documents)} web pages ({size(model.stages.page_bytes * assumed.documents)})"
     return "\n\n".join(
         (
@@ -238,8 +239,7 @@ def readme_section(model: Model, measurements: Json, assumed: Assumptions, cores
             "Per million document tokens:",
             cost_table(model, assumed),
             accuracy(model),
-            f"{pages}, computed but for the starts of CPU workers (to load, {size(assumed.disk_bytes_per_second)}/s are "
-            "assumed):",
+            f"{pages}, computed but for the starts of CPU workers (of a GPU's, to load at {disk}/s is assumed):",
             billion_table(model, assumed, cores),
             conclusions(model, assumed),
         )
@@ -253,18 +253,19 @@ def _amount(documents: float) -> str:
 def conclusions(model: Model, assumed: Assumptions) -> str:
     """What the table means for who has many workers."""
     stages = model.stages
-    whole = stages.page_bytes * assumed.documents
     passing = size(1 / stages.pass_per_byte)
+    whole = seconds(stages.page_bytes * assumed.documents * stages.pass_per_byte)
     judge_rate = next(rate for name, rate in model.gpu_rates.items() if not name.endswith(BIG))
     tokens, rows = 1 / stages.tokenize_per_token, 1 / stages.merge_per_row
+    too_many = floor(tokens / judge_rate) + 1
     files = round(assumed.documents / _plan(model.lanes[-1], model, assumed, 1).documents_per_hour, -2)
     lines = (
         "**Scoring** is the bottleneck of any large judge: one thread reads and tokenises "
         f"{number(tokens / 1e6)} million tokens/s (m). The shipped judge on an H200 takes {number(judge_rate / 1e6)} "
-        f"million (m), so that {floor(tokens / judge_rate) + 1} of those in one process would wait for it.",
-        f"**Reading** becomes it with `--shard` on one file: every shard reads and hashes all lines, {passing}/s from memory "
-        f"(m), {seconds(whole * stages.pass_per_byte)} for each (c), and shared storage feels it first. So use `--shard` "
-        "for tens of shards; for more cut the input once, into files of about an hour, "
+        f"million (m): {too_many} of those in one process would wait for it.",
+        "**Reading** becomes it with `--shard` on one file. Every shard reads and hashes all lines, from memory at "
+        f"{passing}/s (m), so {whole} each (c), and shared storage feels it first. Use `--shard` for tens of shards; "
+        "for more cut the input once, into files for about an hour of a worker, "
         f"`split -n l/{files:.0f} -a 6 -d docs.jsonl part.`, each with its own `--output --resume` (give documents "
         "ids: `line` counts in its file), or use Ray, which cuts blocks itself.",
         f"**A failure** costs the start, at most {MARK_SECONDS} s of rows, and reading again up to there; a file whose "
