@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import sys
 from dataclasses import astuple, replace
 from itertools import pairwise
@@ -19,7 +20,7 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 from bench.make_checkpoint import SHAPES  # noqa: E402
 from bench.program import plan_of  # noqa: E402
 from bench.work import ModelShape  # noqa: E402
-from scale import checkpoints, costs, lengths, plan, report, texts, timed, work  # noqa: E402
+from scale import checkpoints, costs, lengths, measure, plan, report, texts, timed, work  # noqa: E402
 from scale.errors import ScaleError  # noqa: E402
 from scale.fit import Cost, Measured, fit, relative_error  # noqa: E402
 from scale.measure import JUDGES, STAGES, part_names, read_measurements  # noqa: E402
@@ -27,6 +28,7 @@ from scale.work import Prompts, Work, work_of, work_of_document  # noqa: E402
 
 Json = dict[str, Any]
 BINARY = os.environ.get("PRM_SCORE_TEST_BINARY")
+needs_binary = pytest.mark.skipif(BINARY is None, reason="PRM_SCORE_TEST_BINARY, the path of prm-score, is not set")
 TINY_TEMPLATE_ROWS = 14
 """Tokens of the template in the shipped judge's vocabulary."""
 UNCUT = Prompts(template_rows=23, max_context=32640)
@@ -82,7 +84,7 @@ def test_rows_and_keys_are_those_of_every_row(num_tokens: int, max_context: int)
     assert (found.rows, found.keys) == (len(keys), sum(keys))
 
 
-@pytest.mark.skipif(BINARY is None, reason="PRM_SCORE_TEST_BINARY, the path of prm-score, is not set")
+@needs_binary
 @pytest.mark.parametrize("words", [40, 700, 9000])
 def test_rows_are_those_of_the_program(tmp_path: Path, words: int) -> None:
     """Its trunks and branches; of 9,000 words the contexts are cut."""
@@ -92,6 +94,22 @@ def test_rows_are_those_of_the_program(tmp_path: Path, words: int) -> None:
     computed = work_of_document(found["tokens"], Prompts(TINY_TEMPLATE_ROWS, 3968))
     assert computed.chunks == found["chunks"]
     assert computed.rows == pytest.approx(found["rows"], rel=0.01)
+
+
+@needs_binary
+def test_files_of_split_give_the_rows_of_the_whole(tmp_path: Path) -> None:
+    """As the README says, but for `line`, which counts in its file."""
+    documents = REPOSITORY / "data/examples/docs.jsonl"
+    subprocess.run(["split", "-n", "l/4", "-a", "6", "-d", documents, "part."], cwd=tmp_path, check=True)
+    parts = sorted(tmp_path.glob("part.*"))
+    assert len(parts) == 4
+
+    def rows_of(file: Path) -> list[Json]:
+        command = [str(BINARY), "--model", checkpoints.TINY_JUDGE, "--log-level", "error", "--progress", "none", file]
+        printed = subprocess.run(command, capture_output=True, check=True).stdout
+        return [json.loads(line) | {"line": None} for line in printed.splitlines()]
+
+    assert [row for part in parts for row in rows_of(part)] == rows_of(documents)
 
 
 def test_template_rows_are_what_the_program_computed_more() -> None:
@@ -201,6 +219,36 @@ def test_a_run_has_the_times_of_its_processors() -> None:
 def test_a_run_that_fails_says_why() -> None:
     with pytest.raises(ScaleError, match="prm-score: exit code 7: second"):
         timed.run(Path("/bin/sh"), ["-c", "echo first >&2; echo second >&2; exit 7"])
+
+
+@needs_binary
+def test_a_judge_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the real program, whose rows are those that are computed of the lengths."""
+    sets = (measure.NOTHING, measure.same(64, 2), measure.drawn(lengths.POSTS))
+    monkeypatch.setattr(measure, "SHIPPED_SETS", sets)
+    part = measure.Measurement(Path(str(BINARY)), tmp_path, measure.Effort(2, 0.01)).part("judge-float32")
+    assert [(one["name"], one["fitted"], len(one["lengths"])) for one in part["sets"]] == [
+        ("no documents", True, 0),
+        ("2 x 64", True, 2),
+        ("posts", False, 8),
+    ]
+    assert [len(one["runs"]) for one in part["sets"]] == [1, 1, 1]  # the first repeat was long enough
+    assert part["sets"][2]["lengths"] == pytest.approx(lengths.POSTS.lengths(), rel=0.4)
+    assert costs.prompts_of(part) == Prompts(pytest.approx(TINY_TEMPLATE_ROWS, abs=0.5), 3968)
+    assert all(run["processor_seconds"] > 0 for one in part["sets"] for run in one["runs"])
+    assert part["checkpoint_bytes"] == sum(file.stat().st_size for file in checkpoints.TINY_JUDGE.glob("*.*"))
+
+
+@needs_binary
+def test_stages_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "TOKENIZERS", {"shipped judge": JUDGES["judge-float32"]})
+    part = measure.Measurement(Path(str(BINARY)), tmp_path, measure.Effort(1, 1, scale=0.01)).part(STAGES)
+    [pages] = part["pages"]
+    assert (pages["lines"], len(pages["shares"]), len(pages["runs"])) == (40, 1, 1)
+    assert pages["tokens"] == pytest.approx(40 * lengths.PAGES.mean, rel=0.1)
+    assert part["passing"]["bytes"][0] == measure.PASSES * part["passing"]["bytes"][1]
+    assert (part["merge"]["lines"], part["merge"]["shards"]) == (1000, 4)
+    assert (tmp_path / "merged.jsonl").read_bytes().count(b"\n") == 1000
 
 
 # Costs
