@@ -218,7 +218,7 @@ def introduction(measurements: Json, assumed: Assumptions) -> str:
 
 
 def accuracy(model: Model) -> str:
-    held_out = [one for lane in model.lanes for one in lane.checked if one.name != "books"]
+    held_out = [one for lane in model.lanes for one in lane.checked]
     worst = max(held_out, key=lambda one: abs(one.error))
     scaling = max(model.scaling, key=lambda one: abs(one.error))
     shares = model.busy_shares

@@ -61,8 +61,8 @@ def run(program: Path, arguments: Sequence[str | Path], exit_codes: Sequence[int
     if process.returncode not in exit_codes:
         raise ScaleError(f"prm-score: exit code {process.returncode}: {said[-1] if said else 'no message'}")
     own = usage.ru_utime + usage.ru_stime
-    others = max(0.0, busy_seconds() - busy_before - own) / (wall * len(os.sched_getaffinity(0)))
-    return Timed(wall, own, usage.ru_maxrss * 1024, others)
+    others = (busy_seconds() - busy_before - own) / (wall * (os.cpu_count() or 1))
+    return Timed(wall, own, usage.ru_maxrss * 1024, min(1.0, max(0.0, others)))
 
 
 def score(program: Path, metadata_file: Path, arguments: Sequence[str | Path]) -> tuple[Timed, Json]:
