@@ -118,11 +118,11 @@ def _worker(lane: Lane, cores: int) -> str:
     return lane.unit if lane.unit == H200 else f"{cores} cores"
 
 
-PLANNED = ((BIG, "bfloat16", H200), (JUDGES[SMALL].title, "bfloat16", CORE), ("shipped judge", "float32", CORE))
+PLANNED = ((BIG, "bfloat16", H200), (JUDGES[SMALL].title, "float32", CORE), ("shipped judge", "float32", CORE))
 BILLION_ROWS: dict[str, Callable[[Billion, str], str]] = {
     "workers for one day; dollars": lambda p, _: f"{number(p.workers_for_a_day)}; {dollars(p.dollars)}",
     "a file for an hour, documents": lambda p, _: number(p.documents_per_hour),
-    "to start: hash, load, check": lambda p, _: f"{seconds(p.start_seconds)}, {p.start_seconds / 3600:.1%} of the hour",
+    "to start: hash, load, check": lambda p, _: f"{seconds(p.start_seconds)}, {p.start_seconds / 3600:.2%} of the hour",
     "a failure repeats, with files for an hour": lambda p, _: seconds(p.start_seconds + p.repeat_in_file_seconds),
     "at most, with `--shard` of one file": lambda p, _: seconds(p.start_seconds + p.repeat_in_whole_seconds),
     "shards of one file: reading is 1 % of scoring": lambda p, _: number(p.one_percent_shards),
@@ -226,8 +226,16 @@ def accuracy(model: Model) -> str:
     return (
         f"On documents that it did not see the fit is off by {percent(worst.error)} at most, the scaling from "
         f"{JUDGES[SMALL].title} to a measured {JUDGES[LARGER].title} by {percent(scaling.error)}: "
-        f"[data/scale/report.md](data/scale/report.md).{busy}"
+        f"[data/scale/report.md](data/scale/report.md).{busy}{_slower_dtype(model)}"
     )
+
+
+def _slower_dtype(model: Model) -> str:
+    """On CPUs without fast products of bfloat16."""
+    rows = {lane.dtype: lane.cost.row for lane in model.lanes if lane.title == JUDGES[SMALL].title}
+    if rows["bfloat16"] <= rows["float32"]:
+        return ""
+    return " On this CPU bfloat16 is slower than float32, on that of the table above faster."
 
 
 def readme_section(model: Model, measurements: Json, assumed: Assumptions, cores: int) -> str:
