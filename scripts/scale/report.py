@@ -8,7 +8,8 @@ from math import floor
 from statistics import median
 from typing import Any
 
-from bench.report import markdown_table, number
+from bench.report import markdown_table
+from bench.report import number as exact
 from scale.checkpoints import JUDGES
 from scale.costs import (
     BIG,
@@ -63,13 +64,18 @@ def model_of(measurements: Json, gpu_results: Json) -> Model:
     )
 
 
+def number(value: float) -> str:
+    """Three digits, of large numbers too."""
+    return exact(float(f"{value:.3g}"))
+
+
 def marked(value: str, is_measured: bool) -> str:
     return f"{value} {'m' if is_measured else 'c'}"
 
 
 def dollars(amount: float) -> str:
     if amount >= 100:
-        return f"${amount:,.0f}"
+        return f"${number(amount)}"
     return f"${amount:.2f}" if amount >= 0.1 else f"${amount:.2g}"
 
 
@@ -89,6 +95,19 @@ def size(amount: float) -> str:
 
 def percent(error: float) -> str:
     return f"{error:+.0%}"
+
+
+def too(error: float) -> str:
+    return f"{abs(error):.0%} too {'much' if error > 0 else 'little'}"
+
+
+def disturbance(measurements: Json) -> str:
+    """How much others took of the machine, and how much that moved what was measured more than once."""
+    sets = [one for name in (*FITTED, LARGER) for one in measurements["parts"][name]["sets"]]
+    others = max(run["others_share"] for one in sets for run in one["runs"])
+    spent = [[run["processor_seconds"] for run in one["runs"]] for one in sets]
+    spread = max(max(seconds) / min(seconds) - 1 for seconds in spent)
+    return f"others took up to {others:.0%} of the machine, and repeats differ by up to {spread:.0%}"
 
 
 def cost_table(model: Model, assumed: Assumptions) -> str:
@@ -124,9 +143,9 @@ BILLION_ROWS: dict[str, Callable[[Billion, str], str]] = {
     "a file for an hour, documents": lambda p, _: number(p.documents_per_hour),
     "to start: hash, load, check": lambda p, _: f"{seconds(p.start_seconds)}, {p.start_seconds / 3600:.2%} of the hour",
     "a failure repeats, with files for an hour": lambda p, _: seconds(p.start_seconds + p.repeat_in_file_seconds),
-    "at most, with `--shard` of one file": lambda p, _: seconds(p.start_seconds + p.repeat_in_whole_seconds),
-    "shards of one file: reading is 1 % of scoring": lambda p, _: number(p.one_percent_shards),
-    "reading takes as long as scoring": lambda p, _: number(p.equal_shards),
+    ".. at most, with `--shard` of one file": lambda p, _: seconds(p.start_seconds + p.repeat_in_whole_seconds),
+    "shards of one file until reading is 1 % of scoring": lambda p, _: number(p.one_percent_shards),
+    ".. until reading takes as long as scoring": lambda p, _: number(p.equal_shards),
     "all workers of the day read one file": lambda p, _: f"{size(p.storage_bytes_per_second)}/s",
     "one thread reads and tokenises for": lambda p, unit: f"{number(p.fed_units)} x {unit}",
 }
@@ -210,7 +229,7 @@ def introduction(measurements: Json, assumed: Assumptions) -> str:
     return (
         f"Made by `scripts/scale.py` on {run['date'][:10]} (commit {(run['commit'] or 'unknown')[:9]}): "
         f"{machine['cpu']}, {machine['cores']} cores, and the H200 of the table above. CPU figures are processor "
-        "seconds of all threads; other programs were at work. **m** was measured on such documents, **c** computed: "
+        f"seconds of all threads: {disturbance(measurements)}. **m** was measured on such documents, **c** computed: "
         "seconds are fitted as a sum over documents, rows and attended keys, or scaled by their operations. Prices "
         f"are assumptions ({prices}: `table --price`), and so are lengths in tokens (log-normal: {lengths}; "
         "C4's pages have 2.3 kB)."
@@ -218,14 +237,15 @@ def introduction(measurements: Json, assumed: Assumptions) -> str:
 
 
 def accuracy(model: Model) -> str:
-    held_out = [one for lane in model.lanes for one in lane.checked]
-    worst = max(held_out, key=lambda one: abs(one.error))
+    held_out = [(abs(one.error), one, lane) for lane in model.lanes for one in lane.checked]
+    _, worst, of = max(held_out, key=lambda one: one[0])
     scaling = max(model.scaling, key=lambda one: abs(one.error))
     shares = model.busy_shares
     busy = f" Two threads keep two cores {median(shares):.0%} busy (m); more were not measured." if shares else ""
     return (
-        f"On documents that it did not see the fit is off by {percent(worst.error)} at most, the scaling from "
-        f"{JUDGES[SMALL].title} to a measured {JUDGES[LARGER].title} by {percent(scaling.error)}: "
+        f"On documents that it did not see the fit says {too(worst.error)} at worst ({worst.name}, {of.title}, "
+        f"{of.dtype}), the scaling from {JUDGES[SMALL].title} to a measured {JUDGES[LARGER].title} "
+        f"{too(scaling.error)}: "
         f"[data/scale/report.md](data/scale/report.md).{busy}{_slower_dtype(model)}"
     )
 

@@ -436,7 +436,8 @@ def test_stages_that_took_no_time_are_an_error() -> None:
         (0.2, "$0.20", "0.2 s", "0.2 B"),
         (1800, "$1,800", "30 min", "1.8 kB"),
         (36e3, "$36,000", "10 h", "36 kB"),
-        (2.5e12, "$2,500,000,000,000", "694,444,444 h", "2.5 TB"),
+        (2.5e12, "$2,500,000,000,000", "694,000,000 h", "2.5 TB"),
+        (23604, "$23,600", "6.56 h", "23.6 kB"),
     ],
 )
 def test_amounts(amount: float, dollars: str, duration: str, size: str) -> None:
@@ -463,7 +464,7 @@ def test_every_cell_says_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [cell[-2:] for cell in cells] == [" m", " c", " m", " c"]  # posts and articles are among the sets
     amounts = work_of([1000, 1000], UNCUT)
     seconds = (TRUE.seconds(amounts) - TRUE.run) / 2000 * 1e6
-    assert cells[2] == f"{seconds:,.0f} s, ${seconds / 100:,.0f} m"
+    assert cells[2] == f"{round(seconds, -2):,.0f} s, ${round(seconds / 100):,.0f} m"
     gpu = next(line for line in lines if line.startswith("| H200: 7B"))
     assert [cell.strip()[-2:] for cell in gpu.split("|")[2:-1]] == [" c", " c", " m", " c"]
 
@@ -478,6 +479,17 @@ def test_the_readme_has_what_the_measurements_say(capsys: pytest.CaptureFixture[
 def test_the_report_has_what_the_measurements_say(capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line().main(["fit"]) == 0
     assert (REPOSITORY / "data/scale/report.md").read_text(encoding="utf-8") == capsys.readouterr().out
+
+
+def test_the_worst_error_and_the_disturbance_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = measurements()
+    posts = next(one for one in content["parts"]["0.5b-float32"]["sets"] if one["name"] == "posts")
+    for run in posts["runs"]:
+        run |= {"processor_seconds": 1.25 * run["processor_seconds"], "others_share": 0.7}
+    assert command_line().main(["table", "--measurements", written(tmp_path, content)]) == 0
+    said = capsys.readouterr().out
+    assert "the fit says 20% too little at worst (posts, 0.5B, float32), the scaling" in said
+    assert "others took up to 70% of the machine, and repeats differ by up to 233%" in said  # 0.9, 1 and 3 times
 
 
 @pytest.mark.parametrize(
