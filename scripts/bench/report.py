@@ -209,12 +209,21 @@ def full_report(results: Json, plot: str | None) -> str:
 
 def marks(device: str) -> tuple[str, str]:
     """Around the README's table for a kind of device."""
-    return f"<!-- bench {device}:begin -->", f"<!-- bench {device}:end -->"
+    return section_marks(f"bench {device}")
+
+
+def section_marks(section: str) -> tuple[str, str]:
+    return f"<!-- {section}:begin -->", f"<!-- {section}:end -->"
 
 
 def replace_block(text: str, device: str, block: str, place: str) -> str:
-    """What is between the two marks of the device. Throws BenchError if they are not there exactly once, in order."""
-    begin, end = marks(device)
+    """What is between the two marks of the device; see replace_section."""
+    return replace_section(text, f"bench {device}", block, place)
+
+
+def replace_section(text: str, section: str, block: str, place: str) -> str:
+    """What is between the two marks of the section. Throws BenchError if they are not there exactly once, in order."""
+    begin, end = section_marks(section)
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
         found = f"{text.count(begin)} and {text.count(end)}"
         raise BenchError(f"{place}: expected {begin} and {end}, each once and in this order, found {found} of them")
