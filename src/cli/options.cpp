@@ -199,7 +199,16 @@ void resolve_shard(Options& options) {
 }
 
 void check_golden(const Options& options) {
-  if (options.golden.empty()) throw UsageError("--golden: expected a file name, got none");
+  const bool has_golden_option = !options.golden.empty() || !options.junit.empty() || options.update || options.exact ||
+                                 options.atol || options.rtol;
+  if (!options.against.empty()) {
+    if (!has_golden_option) return;
+    throw UsageError("--against: expected no --golden, --update, --junit, --atol, --rtol or --exact with it, got one");
+  }
+  if (!options.metadata.empty()) {
+    throw UsageError("--metadata: expected --against with it, got none (a golden has its own beside it)");
+  }
+  if (options.golden.empty()) throw UsageError("--golden: expected a file name, or --against, got none");
   for (const auto& [flag, name] : {std::pair("--golden", &options.golden), std::pair("--junit", &options.junit)}) {
     if (*name == "-") throw UsageError(std::string(flag) + ": expected a file name, got \"-\"");
   }

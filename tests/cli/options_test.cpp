@@ -134,6 +134,7 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"verify", "true", "true"},
                                  {"json", "true", "true"},
                                  {"golden", "g", "\"g\""},
+                                 {"against", "int8", "\"int8\""},
                                  {"update", "true", "true"},
                                  {"atol", "1e-3", "0.001"},
                                  {"rtol", "0", "0"},
@@ -158,6 +159,7 @@ std::vector<const char*> command_with(const std::string& option_name) {
   const auto spec = std::ranges::find(option_table(), option_name, [](const OptionSpec& s) { return s.name; });
   if ((spec->commands & kForScore) != 0) return {};
   for (const auto& [bit, word] : kSubcommands) {
+    if (option_name == "against") return {"check"};
     if ((spec->commands & bit) != 0 && bit == kForCheck) return {word, "--golden=g"};
     if ((spec->commands & bit) != 0) return {word};
   }
@@ -256,7 +258,7 @@ TEST_F(CommandLineTest, ShardAutoIsTheTaskOfSlurm) {
 }
 
 TEST_F(CommandLineTest, CheckNeedsAGoldenAndAtMostOneWayToCompare) {
-  EXPECT_EQ(error_of({"check", "a"}), "--golden: expected a file name, got none");
+  EXPECT_EQ(error_of({"check", "a"}), "--golden: expected a file name, or --against, got none");
   for (const std::vector<const char*>& arguments :
        std::vector<std::vector<const char*>>{{"--golden=-"},
                                              {"--golden=g", "--junit=-"},
@@ -281,6 +283,11 @@ TEST_F(CommandLineTest, CheckNeedsAGoldenAndAtMostOneWayToCompare) {
   for (const char* other : {"--exact", "--atol=1", "--rtol=1", "--junit=j"}) {
     EXPECT_TRUE(error_of({"check", "--golden=g", "--update", other}).starts_with("--update: expected no ")) << other;
   }
+  for (const char* other : {"--golden=g", "--update", "--exact", "--atol=1", "--rtol=1", "--junit=j"}) {
+    EXPECT_TRUE(error_of({"check", "--against=float32", other}).starts_with("--against: expected no ")) << other;
+  }
+  EXPECT_EQ(error_of({"check", "--against=auto"}), "--against: expected float32, bfloat16 or int8, got \"auto\"");
+  EXPECT_EQ(options({"check", "a", "--against=float32", "--dtype=int8"}).against, "float32");
   EXPECT_TRUE(error_of({"--golden=g"}).starts_with("\"--golden=g\": expected an option of prm-score "));
   const auto check = options({"check", "a", "--golden", "g", "--atol", "0.5", "--spans", "--context-field=c"});
   EXPECT_EQ(check.command, Command::kCheck);

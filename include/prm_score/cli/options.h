@@ -66,6 +66,7 @@ struct Options {
   std::string log_level = "info";
 
   // Of check.
+  std::string against;               // dtype to compare with; empty = none, a golden instead
   std::string golden;                // file
   std::string junit;                 // file; empty = none
   bool update = false;               // write the golden
