@@ -73,10 +73,9 @@ class Work:
 
 def connect(address: str | None) -> None:
     """To a cluster, or to one on this machine that ends with the program. Throws InputError."""
-    if address is not None:
-        _check_reachable(address)
     _quieten()
     try:
+        _check_reachable(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         place = f"--address {address}" if address else "Ray"
@@ -94,17 +93,29 @@ def _quieten() -> None:
             handler.setLevel(logging.CRITICAL)
 
 
-def _check_reachable(address: str) -> None:
+def _check_reachable(address: str | None) -> None:
     """Ray itself would try for minutes."""
-    if address in ("auto", "local"):
+    found, source = _meant(address)
+    if found in ("auto", "local"):
         return
-    found = re.fullmatch(r"\[?([^/\[\]]+)\]?:([0-9]+)", address)
-    if found is None:
-        raise InputError(f"--address: expected HOST:PORT, auto or local, found {address!r}")
+    parts = re.fullmatch(r"\[?([^/\[\]]+)\]?:([0-9]+)", found)
+    if parts is None:
+        raise InputError(f"{source}: expected HOST:PORT, auto or local, found {found!r}")
     try:
-        socket.create_connection((found[1], int(found[2])), _CONNECT_SECONDS).close()
+        socket.create_connection((parts[1], int(parts[2])), _CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise InputError(f"--address {address}: no cluster answers: {_one_line(error)}") from error
+        raise InputError(f"{source} {found}: no cluster answers: {_one_line(error)}") from error
+
+
+def _meant(address: str | None) -> tuple[str, str]:
+    """Where Ray would look for a cluster, and what says so."""
+    if address is not None and address != "auto":
+        return address, "--address"
+    if (given := os.environ.get("RAY_ADDRESS", "auto")) not in ("", "auto"):
+        return given, "RAY_ADDRESS"
+    # `ray start` leaves a note, which outlives a cluster that was killed.
+    find: Any = ray._private.services.canonicalize_bootstrap_address  # its type says str, its text says None, too
+    return find(address) or "auto", "ray start's note of a cluster here (--address local starts a new one):"
 
 
 def _one_line(error: BaseException) -> str:

@@ -385,6 +385,22 @@ class BadInputTest(RayTest):
                 self.score(self.docs, *self.output, scorer="/no/such"), "/no/such: cannot be run: No such file"
             )
 
+    def test_a_cluster_that_is_gone_but_still_named(self):
+        (self.folder / "ray").mkdir()
+        self.write("ray/ray_current_cluster", b"127.0.0.1:1\n")
+        command = [sys.executable, "-B", str(SCRIPT), str(self.docs), *map(str, self.output)]
+        for variables, message in (
+            ({"RAY_ADDRESS": "127.0.0.1:1"}, "RAY_ADDRESS 127.0.0.1:1: no cluster answers: "),
+            ({"RAY_ADDRESS": "ray://127.0.0.1:1"}, "RAY_ADDRESS: expected HOST:PORT, auto or local, found 'ray://"),
+            ({"RAY_TMPDIR": str(self.folder)}, "ray start's note of a cluster here (--address local starts a new one)"),
+        ):
+            for address in ((), ("--address", "auto")):
+                with self.subTest(message, address=address):
+                    env = environment(**variables)
+                    done = subprocess.run([*command, *address], env=env, capture_output=True, timeout=30)
+                    self.assert_refused(done, message)
+                    self.assert_nothing_left("ray/ray_current_cluster")
+
     def test_no_cluster_at_all(self):
         done = self.score(
             self.docs, *self.output, "--address", "local", "--progress", "none", options=("--threads", "1")
