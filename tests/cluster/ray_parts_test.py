@@ -55,6 +55,9 @@ PIECES = [
     b'{"text":"' + b"y" * 88 + b'"}\r',
     b'{"text":"z"}' + b" " * 87 + b"\r",
     b'{"text":"z"}' + b" " * 89 + b"\r",
+    b" " * 99 + b"\t\r",
+    b" " * 101,
+    b" " * 100 + b"\r\r",
 ]
 MAX_LINE_BYTES = 100
 
@@ -73,7 +76,8 @@ class ScoringTest(program.ProgramTest):
 
     @classmethod
     def setUpClass(cls):
-        cls.scorer = ScorerProcess(program.PROGRAM, ["--model", str(MODEL), *map(str, cls.OPTIONS)])
+        options = ["--model", str(MODEL), *map(str, cls.OPTIONS)]
+        cls.scorer = ScorerProcess(program.PROGRAM, options, MAX_LINE_BYTES)
         cls.addClassCleanup(cls.scorer.close)
 
     def rows_of_blocks(self, path, num_bytes):
@@ -103,6 +107,7 @@ class ScoringTest(program.ProgramTest):
         ):
             self.assert_rows_of_single_run(self.write(f"end{number}.jsonl", data))
         for length in (99, 100, 101, 102):  # a CR without a line feed counts
+            self.assert_rows_of_single_run(self.write(f"blank{length}.jsonl", b" " * (length - 1) + b"\r"))
             self.assert_rows_of_single_run(self.write(f"cr{length}.jsonl", b'{"text":"z"}'.ljust(length) + b"\r"))
 
     def test_compressed_files(self):
@@ -223,13 +228,13 @@ class ScoringTest(program.ProgramTest):
 class ProcessTest(unittest.TestCase):
     def test_the_first_line_is_no_beginning_of_a_file(self):
         for line in (b"\x1f\x8b not compressed", b"\xef\xbb\xbf{}"):
-            scorer = ScorerProcess(program.PROGRAM, ["--model", str(MODEL)])
+            scorer = ScorerProcess(program.PROGRAM, ["--model", str(MODEL)], 1 << 28)
             self.addCleanup(scorer.close)
             (row,) = scorer.score(line + b"\n")
             self.assertTrue(row.startswith(b'{"line":1,"reward":null,"error":"not JSON'), row)
 
     def test_threads_get_the_rows_of_their_own_lines(self):
-        scorer = ScorerProcess(STUB, [])
+        scorer = ScorerProcess(STUB, [], 1 << 28)
         self.addCleanup(scorer.close)
 
         def score(number):
@@ -241,7 +246,7 @@ class ProcessTest(unittest.TestCase):
                 self.assertEqual(found, [(line, number + 1) for line in range(1, 2 + number % 7)])
 
     def test_a_process_that_was_killed_is_not_the_blocks_fault(self):
-        scorer = ScorerProcess(STUB, ["--stub", "dies"])
+        scorer = ScorerProcess(STUB, ["--stub", "dies"], 1 << 28)
         self.assertEqual(len(scorer.score(b"{}\n \n{}\n")), 2)
         with self.assertRaisesRegex(ProcessEndedError, "killed by SIGKILL"):
             scorer.score(b"{}\npoison\n{}\n")
@@ -250,7 +255,7 @@ class ProcessTest(unittest.TestCase):
             scorer.score(b"{}\n")
 
     def test_a_process_that_ends_says_why(self):
-        scorer = ScorerProcess(STUB, ["--stub", "stops"])
+        scorer = ScorerProcess(STUB, ["--stub", "stops"], 1 << 28)
         with self.assertRaisesRegex(InputError, "exit code 1\n  prm-score: out of memory"):
             scorer.score(b"{}\npoison\n")
 
