@@ -305,6 +305,11 @@ class InputTest(program.ProgramTest):
         self.assert_refused(path, 'expected a column "k"', Columns("body", "id", None, ("k",)))
         pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), path)
         self.assert_refused(path, 'expected one column "text", found "text", "text"')
+        pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["text", "n", "n"]), path)
+        self.assertEqual(blocks_of(path)[0].data, b'{"text":"a"}\n')
+        self.assert_refused(path, 'expected one column "n", found "text", "n", "n"', Columns("text", "id", None, None))
+        pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["text", "id", "id"]), path)
+        self.assert_refused(path, 'expected one column "id", found "text", "id", "id"')
 
     def test_what_json_can_say(self):
         path = self.folder / "a.parquet"
@@ -314,6 +319,9 @@ class InputTest(program.ProgramTest):
         self.assertEqual(
             json.loads(block.data), {"text": "a", "t": "2026-01-02T03:04:00", "d": "2026-01-02", "l": [True]}
         )
+        for far in (pa.array([2**62], pa.timestamp("us")), pa.array([2**30], pa.date32())):
+            pq.write_table(pa.table({"text": ["a"], "d": far}), path)
+            self.assert_refused(path, 'a.parquet: column "d": d', Columns("text", "id", None, None))
         pq.write_table(pa.table({"text": ["a"], "b": [b"\xff"]}), path)
         self.assert_refused(
             path, 'column "b": expected what JSON can say, found bytes', Columns("text", "id", None, None)
