@@ -57,8 +57,8 @@ class ScorerProcess:
         threading.Thread(target=self._read, daemon=True).start()
 
     def score(self, lines: bytes) -> list[bytes]:
-        """A row for each line that is not blank, or too long. `line` in them counts from 1 with the first of `lines`. Throws
-        InputError if prm-score has ended with a message, ProcessEndedError if it was killed."""
+        """A row for each line that is not blank, or is too long. `line` in them counts from 1 with the first of
+        `lines`. Throws InputError if prm-score has ended with a message, ProcessEndedError if it was killed."""
         answer = self._feed(lines)
         answer.is_done.wait()
         if answer.error is not None:

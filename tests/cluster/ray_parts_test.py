@@ -10,6 +10,7 @@ import random
 import sys
 import threading
 import unittest
+import unittest.mock
 from concurrent.futures import ThreadPoolExecutor
 
 sys.path[:0] = [
@@ -455,6 +456,44 @@ class OutputTest(program.ProgramTest):
             self.begun(resume=True)
         output.close()
         self.begun(resume=True).close()
+
+    def test_a_run_that_has_ended_meanwhile_is_left_as_it_is(self):
+        identity = RunIdentity(IDENTITY.fingerprint, 100, "x", (("a", 1), ("b", 2)))
+        for name in ("out/", "out.jsonl"):
+            new = self.output(name)
+            first = self.begun(name=name)
+            first.add(finished(0, 0), b"0 0\n")
+            first.close()
+            first = self.begun(name=name, resume=True)
+            resumed = self.output(name, resume=True)
+            for late in (new, resumed):
+                late.begin(identity)
+            self.finish(first)
+            there = self.names()
+            for late, message in ((new, "already there; give --resume"), (resumed, "another run has written there")):
+                for _ in range(2):
+                    with self.assertRaisesRegex(InputError, message):
+                        late.open()
+                    self.assertEqual(self.names(), there)
+
+    def test_a_kill_while_it_is_replaced_leaves_nothing_that_looks_complete(self):
+        for name, num_files in (("out/", 5), ("out.jsonl", 2)):
+            for num_removed in range(1, num_files):
+                self.finish(self.begun(name=name, overwrite=True))
+                removed = []
+
+                def remove(place, removed=removed, most=num_removed, remove=storage.remove):
+                    if len(removed) == most:
+                        raise KeyboardInterrupt
+                    removed.append(place)
+                    remove(place)
+
+                with unittest.mock.patch.object(storage, "remove", remove), self.assertRaises(KeyboardInterrupt):
+                    self.begun(name=name, overwrite=True)
+                self.assertEqual(len(removed), num_removed)
+                self.assertFalse(list(self.folder.rglob("*manifest.json")))
+                if (self.folder / name / "_SUCCESS").exists():
+                    self.assertEqual(len(self.names()), 4)
 
     def test_what_is_there_is_refused_or_replaced(self):
         self.finish(self.begun())
