@@ -39,6 +39,8 @@ _MOST_READERS = 4
 _BLOCKS_IN_PIPE = 2
 """Of each actor: while one is scored, the next one is there."""
 _READ: Any = read_unfinished  # a generator of tables, which the type of map_batches does not know
+_SERVICES: Any = ray._private.services  # a type there says str where its text says None, too
+_RAYLET: Any = ray._raylet  # compiled: no types
 _WORKER_MODULES: tuple[ModuleType, ...] = (
     *(blocks, blocks_on_workers, errors, fingerprint, jsonl_lines, parquet_lines, rows, scorer_process, storage),
 )
@@ -103,7 +105,9 @@ def _check_reachable(address: str | None) -> None:
         raise InputError(f"{source}: expected HOST:PORT, auto or local, found {found!r}")
     try:
         socket.create_connection((parts[1], int(parts[2])), _CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
+        # Something answers; if it is no head, or another port of one, this gives up after 40 seconds.
+        _RAYLET.GcsClient(address=_SERVICES.canonicalize_bootstrap_address(found))
+    except (OSError, OverflowError, ray.exceptions.RayError) as error:
         raise InputError(f"{source} {found}: no cluster answers: {_one_line(error)}") from error
 
 
@@ -114,8 +118,8 @@ def _meant(address: str | None) -> tuple[str, str]:
     if (given := os.environ.get("RAY_ADDRESS", "auto")) not in ("", "auto"):
         return given, "RAY_ADDRESS"
     # `ray start` leaves a note, which outlives a cluster that was killed.
-    find: Any = ray._private.services.canonicalize_bootstrap_address  # its type says str, its text says None, too
-    return find(address) or "auto", "ray start's note of a cluster here (--address local starts a new one):"
+    noted = _SERVICES.canonicalize_bootstrap_address(address)
+    return noted or "auto", "ray start's note of a cluster here (--address local starts a new one):"
 
 
 def _one_line(error: BaseException) -> str:

@@ -385,6 +385,15 @@ class BadInputTest(RayTest):
                 self.score(self.docs, *self.output, scorer="/no/such"), "/no/such: cannot be run: No such file"
             )
 
+    def test_what_answers_is_no_cluster(self):
+        with socket.socket() as other:
+            other.bind(("", 0))
+            other.listen()
+            address = f"127.0.0.1:{other.getsockname()[1]}"
+            done = self.score(self.docs, *self.output, "--address", address)
+        self.assert_refused(done, f"ray_score: --address {address}: no cluster answers: ")
+        self.assert_nothing_left()
+
     def test_a_cluster_that_is_gone_but_still_named(self):
         (self.folder / "ray").mkdir()
         self.write("ray/ray_current_cluster", b"127.0.0.1:1\n")
