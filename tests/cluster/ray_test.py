@@ -385,6 +385,11 @@ class BadInputTest(RayTest):
                 self.score(self.docs, *self.output, scorer="/no/such"), "/no/such: cannot be run: No such file"
             )
 
+    def test_options_in_the_environment_are_told(self):
+        command = [*self.command(self.docs, *self.output, scorer=STUB), "--cpus-per-actor", "7"]
+        done = subprocess.run(command, env=environment(PRM_SCORE_MODEL="x", PRM_SCORE_TEST_X="x"), capture_output=True)
+        self.assert_refused(done, "ray_score: warning: PRM_SCORE_MODEL: not used; options of prm-score follow --\n")
+
     def test_what_answers_is_no_cluster(self):
         with socket.socket() as other:
             other.bind(("", 0))
