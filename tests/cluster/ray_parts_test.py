@@ -9,6 +9,7 @@ import pathlib
 import random
 import sys
 import threading
+import time
 import unittest
 import unittest.mock
 from concurrent.futures import ThreadPoolExecutor
@@ -379,6 +380,16 @@ class ManifestTest(program.ProgramTest):
         self.assertEqual(manifest.unfinished_files(), [1])
         manifest.add(finished(1, 0))
         self.assertEqual(manifest.unfinished_files(), [1])
+
+    def test_many_files_take_linear_time(self):
+        num_files = 50_000
+        inputs = tuple((str(file), 1) for file in range(num_files))
+        manifest = Manifest(RunIdentity(IDENTITY.fingerprint, 100, "file, jsonl", inputs))
+        for file in range(num_files - 1):
+            manifest.add(finished(file, 0, True))
+        began = time.monotonic()
+        self.assertEqual(manifest.unfinished_files(), [num_files - 1])
+        self.assertLess(time.monotonic() - began, 10)
 
     def test_anything_else_is_refused(self):
         place = storage.place_of(str(self.folder / "manifest.json"))
