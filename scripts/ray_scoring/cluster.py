@@ -158,8 +158,7 @@ class Cluster:
     def fingerprint(self, command: ScorerCommand) -> tuple[Fingerprint, str]:
         """Of all nodes, and in what their machines differ. Throws InputError if they would not write the same rows."""
         asked = {node: self._on_node(node, take_fingerprint, command.program, command.options) for node in self._nodes}
-        answers = _answers({self._name(node): reference for node, reference in asked.items()})
-        (first, expected), *others = answers.items()
+        (first, expected), *others = _answers([(self._name(node), reference) for node, reference in asked.items()])
         machines = []
         for name, found in others:
             if different := differences(expected.rows, found.rows, (f"on {first}", f"on {name}")):
@@ -171,14 +170,12 @@ class Cluster:
     def check_finished(self, work: Work, finished: Mapping[int, dict[int, str]]) -> None:
         """Reads finished blocks again. Throws InputError if one is not what it was."""
         local = _here() if _is_any_local(work.files) else None
-        asked = {
-            work.files[index].name: _remote(changed_blocks, node=local).remote(
-                index, work.files[index], work.options, blocks
-            )
-            for index, blocks in finished.items()
-            if blocks
-        }
-        changed = [found for found in _answers(asked).values() if found]
+        asked = []
+        for index, hashes in finished.items():
+            if hashes:
+                arguments = (index, work.files[index], work.options, hashes)
+                asked.append((work.files[index].name, _remote(changed_blocks, node=local).remote(*arguments)))
+        changed = [found for _, found in _answers(asked) if found]
         if changed:
             raise InputError(f"--resume: {changed[0]}")
 
@@ -255,18 +252,19 @@ def _is_any_local(files: Sequence[InputFile]) -> bool:
     return any(file.place.is_local for file in files)
 
 
-def _answers(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """By the names of those asked, which are told while they keep others waiting. Throws InputError."""
-    names = {reference: name for name, reference in asked.items()}
+def _answers(asked: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Of those asked, with their names, which need not differ; told while they keep others waiting. Throws
+    InputError."""
+    names = {reference: name for name, reference in asked}
     waiting = list(names)
     while waiting:
         _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=_PATIENCE_SECONDS)
         if waiting:
             print(f"ray_score: waiting for {', '.join(names[one] for one in waiting)}", file=sys.stderr)
-    answers = {}
-    for name, reference in asked.items():
+    answers = []
+    for name, reference in asked:
         try:
-            answers[name] = ray.get(reference)
+            answers.append((name, ray.get(reference)))
         except ray.exceptions.RayError as error:
             raise InputError(f"{name}: {_plain_error(error)}") from error
     return answers

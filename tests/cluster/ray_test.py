@@ -295,6 +295,19 @@ class KillsTest(RayTest):
         self.docs.write_bytes(whole)
         self.assertEqual({path: path.read_bytes() for path in (self.folder / "out.jsonl.parts").iterdir()}, before)
 
+    def test_a_file_that_is_there_twice_is_compared_twice(self):
+        docs = self.write("docs.jsonl", b'{"text":"a"}\n' * 30)
+        arguments = (docs, docs, "--output", self.out, "--block-bytes", "130")
+        self.assert_done(self.score(*arguments, scorer=STUB), 0)
+        manifest = self.folder / "out.jsonl.parts/manifest.json"
+        state = json.loads(manifest.read_bytes())
+        self.assertEqual([block[:2] for block in state["blocks"]], [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]])
+        state |= {"complete": False, "blocks": state["blocks"][:4]}  # all of the first, the beginning of the second
+        manifest.write_text(json.dumps(state))
+        self.out.unlink()
+        docs.write_bytes(docs.read_bytes()[:-13] + b'{"text":"b"}\n')
+        self.assert_refused(self.score(*arguments, "--resume", scorer=STUB), "docs.jsonl: lines 21 to 30 are not those")
+
     def test_a_line_that_ends_every_process_stops_the_run(self):
         docs = self.write("docs.jsonl", b"{}\n" * 30 + b"poison\n" + b"{}\n" * 30)
         killed = "docs.jsonl: lines 21 to 39: ended 3 processes, the last one so: prm-score: killed by SIGKILL"
