@@ -157,6 +157,8 @@ class Output:
             raise InputError(f"{self._manifest_place.name}: --resume: another run: {different}")
         if there.is_complete and not storage.exists(self._target):
             raise InputError(f"{self._target.name}: was complete, but is not there; --overwrite begins anew")
+        if there.is_complete and self._kind.is_folder:
+            self._expect_parts(there)
         return there
 
     def _part(self, block: FinishedBlock) -> Place:
@@ -202,11 +204,15 @@ class Output:
 
     def _drop_unknown_parts(self) -> None:
         """Parts that the manifest does not know yet are made again; a reader of a folder shall not see them before."""
-        known = {self._part(block).path.rsplit("/", 1)[-1] for block in self.manifest.blocks.values()}
-        there = self._part_names()
-        self._remove([name for name in there if name not in known])
-        for name in sorted(known - set(there)):
+        known = self._expect_parts(self.manifest)
+        self._remove([name for name in self._part_names() if name not in known])
+
+    def _expect_parts(self, manifest: Manifest) -> set[str]:
+        """Names of the parts of a manifest. Throws InputError if one is not there."""
+        known = {self._part(block).path.rsplit("/", 1)[-1] for block in manifest.blocks.values()}
+        for name in sorted(known.difference(self._part_names())):
             raise InputError(f"{self._folder.inside(name).name}: a part of the manifest: no such file")
+        return known
 
     def _remove(self, names: list[str]) -> None:
         storage.remove_files(self._folder, names)

@@ -460,6 +460,10 @@ class OutputTest(program.ProgramTest):
         (self.folder / "out.jsonl.parts/part-00000-0000000.jsonl").unlink()
         with self.assertRaisesRegex(InputError, "part-00000-0000000.jsonl: a part of the manifest: no such file"):
             self.begun(resume=True)
+        self.finish(self.begun(name="out/"))
+        (self.folder / "out/part-00001-0000000.jsonl").unlink()
+        with self.assertRaisesRegex(InputError, "out/part-00001-0000000.jsonl: a part of the manifest: no such file"):
+            self.begun(name="out/", resume=True)
 
     def test_two_runs_never_write_one_output(self):
         output = self.begun()
