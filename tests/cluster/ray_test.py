@@ -416,17 +416,19 @@ class BadInputTest(RayTest):
         (self.folder / "ray").mkdir()
         self.write("ray/ray_current_cluster", b"127.0.0.1:1\n")
         command = [sys.executable, "-B", str(SCRIPT), str(self.docs), *map(str, self.output)]
-        for variables, message in (
-            ({"RAY_ADDRESS": "127.0.0.1:1"}, "RAY_ADDRESS 127.0.0.1:1: no cluster answers: "),
-            ({"RAY_ADDRESS": "ray://127.0.0.1:1"}, "RAY_ADDRESS: expected HOST:PORT, auto or local, found 'ray://"),
-            ({"RAY_TMPDIR": str(self.folder)}, "ray start's note of a cluster here (--address local starts a new one)"),
+        auto = ("--address", "auto")  # with a note alone it takes any cluster of this machine
+        noted = "ray start's note of a cluster here (--address local starts a new one)"
+        for variables, arguments, message in (
+            ({"RAY_ADDRESS": "127.0.0.1:1"}, (), "RAY_ADDRESS 127.0.0.1:1: no cluster answers: "),
+            ({"RAY_ADDRESS": "127.0.0.1:1"}, auto, "RAY_ADDRESS 127.0.0.1:1: no cluster answers: "),
+            ({"RAY_ADDRESS": "ray://127.0.0.1:1"}, (), "RAY_ADDRESS: expected HOST:PORT, auto or local, found 'ray://"),
+            ({"RAY_TMPDIR": str(self.folder)}, (), noted),
         ):
-            for address in ((), ("--address", "auto")):
-                with self.subTest(message, address=address):
-                    env = environment(**variables)
-                    done = subprocess.run([*command, *address], env=env, capture_output=True, timeout=30)
-                    self.assert_refused(done, message)
-                    self.assert_nothing_left("ray/ray_current_cluster")
+            with self.subTest(message, arguments=arguments):
+                env = environment(**variables)
+                done = subprocess.run([*command, *arguments], env=env, capture_output=True, timeout=30)
+                self.assert_refused(done, message)
+                self.assert_nothing_left("ray/ray_current_cluster")
 
     def test_no_cluster_at_all(self):
         done = self.score(
