@@ -55,6 +55,9 @@ REFUSED = re.compile(
 )
 """Options of prm-score that say something of the run as a whole, which is this script's."""
 
+OPTION_VARIABLE = re.compile(r"PRM_SCORE_(?!TEST_|TORCH_DIR$).*")
+"""Of the environment: prm-score on one machine would take it for an option, that of an actor does not see it."""
+
 
 def amount(text: str) -> float:
     if not 0 < (value := float(text)) < 1e6:
@@ -211,6 +214,8 @@ class Run:
     def run(self) -> int:
         """The exit code. Throws InputError."""
         args = self._args
+        if unused := [name for name in sorted(os.environ) if OPTION_VARIABLE.fullmatch(name)]:
+            self._say(f"warning: {', '.join(unused)}: not used; options of prm-score follow --")
         connect(args.address)
         cluster = Cluster(ActorResources(args.cpus_per_actor, args.gpus_per_actor, args.actors))
         fingerprint, machines = cluster.fingerprint(self._command)
