@@ -68,7 +68,9 @@ def excerpts(count: int) -> list[Excerpt]:
 
 def translations(texts: Sequence[str], pair: str) -> list[str]:
     """One line each, as the excerpts are."""
-    done = subprocess.run(["apertium", "-u", pair], input="\n\n".join(texts), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["apertium", "-u", pair], input="\n\n".join(texts), capture_output=True, text=True, check=True
+    )
     found = done.stdout.strip().split("\n\n")
     if len(found) != len(texts):
         raise BenchError(f"apertium {pair}: expected {len(texts)} paragraphs, got {len(found)}")
@@ -146,7 +148,7 @@ def measure(program: Path, count: int) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> str:
     """The README's section: documents of at least four chunks."""
     lines = [
-        "| dtype | judge, documents | number | rank correlation | mean | 99 % | largest | pairs that change their order |",
+        "| dtype | judge, documents | number | rank correlation | mean | 99 % | largest | pairs in another order |",
         "| --- | --- | --: | --: | --: | --: | --: | --: |",
     ]
     for row in found["drift"]:
@@ -166,8 +168,8 @@ def table(found: dict[str, Any]) -> str:
     row = found["drift"][0]
     return "\n".join(
         [
-            f"Made by `scripts/drift.py` (prm-score {row['versions']['prm_score']}, {row['cpu']}): |difference| of rewards "
-            "from those in float32, in parts of the rewards' standard deviation, on documents of at least 4 chunks.",
+            f"Made by `scripts/drift.py` (prm-score {row['versions']['prm_score']}, {row['cpu']}): |difference| of "
+            "rewards from those in float32, in parts of their standard deviation, on documents of at least 4 chunks.",
             "",
             *lines,
             "",
