@@ -29,6 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts" / "train"))
 
 from bench.errors import BenchError  # noqa: E402
+from bench.make_checkpoint import SHAPES, config_of  # noqa: E402
 from bench.program import find_program  # noqa: E402
 from bench.report import replace_section  # noqa: E402
 from damage import DAMAGES  # noqa: E402
@@ -38,8 +39,9 @@ SEED = 20261129
 STRENGTHS = (0.05, 0.15, 0.5, 1.0)
 LENGTHS = (230, 300, 400, 600)
 LANGUAGES = {"Spanish": "eng-spa", "Catalan": "eng-cat"}
-CHECKPOINTS = ("qwen2-odd-sizes", "qwen3", "llama-biased", "mistral-nemo")
-"""Of random weights, below data/golden/checkpoints."""
+JUDGE = REPOSITORY / "data" / "tiny-judge"
+FEW = 24
+"""Documents for the large judge of random weights."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,15 @@ class Measurement:
         self.program = program
         self.metadata = folder / "run.json"
 
-    def drift(self, judge: Path, documents: Path, dtype: str) -> dict[str, Any]:
-        run(self.program, "check", "--against", "float32", "--dtype", dtype, "--model", judge, documents,
+    def drift(self, documents: Path, dtype: str, *judge: str | Path) -> dict[str, Any]:
+        """`judge`: its options."""
+        run(self.program, "check", "--against", "float32", "--dtype", dtype, documents, *judge,
             "--metadata", self.metadata)  # fmt: skip
         found: dict[str, Any] = json.loads(self.metadata.read_text())
         return {"dtype": dtype, "cpu": found["host"]["cpu"], "versions": found["versions"], **found["drift"]}
 
-    def accuracy(self, judge: Path, pairs: Path, dtype: str) -> float:
-        run(self.program, "pairs", "--dtype", dtype, "--model", judge, pairs, "--metadata", self.metadata)
+    def accuracy(self, pairs: Path, dtype: str) -> float:
+        run(self.program, "pairs", "--dtype", dtype, "--model", JUDGE, pairs, "--metadata", self.metadata)
         accuracy: float = json.loads(self.metadata.read_text())["pairs"]["accuracy"]
         return accuracy
 
@@ -116,7 +119,6 @@ def measure(program: Path, count: int) -> dict[str, Any]:
         for kind, text in excerpt.versions.items()
         if text != excerpt.text
     ]
-    judge = REPOSITORY / "data" / "tiny-judge"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sets = {"English": folder / "english.jsonl"}
@@ -126,21 +128,24 @@ def measure(program: Path, count: int) -> dict[str, Any]:
             sets[language] = folder / f"{pair}.jsonl"
             texts = translations([excerpt.text for excerpt in made[::3]], pair)
             write_lines(sets[language], [{"text": text} for text in texts])
-        few = folder / "few.jsonl"
-        write_lines(few, documents[:: max(1, len(documents) // 60)])
+        few, config = folder / "few.jsonl", folder / "config.json"
+        write_lines(few, documents[:FEW])
+        config.write_text(json.dumps(config_of(SHAPES["qwen2.5-0.5b"], "bfloat16")))
+        tokenizer = REPOSITORY / "data" / "qwen2.5-tokenizer"
 
         measurement = Measurement(program, folder)
         rows = []
         for dtype in ("int8", "bfloat16"):
             for language, path in sets.items():
-                rows.append({"judge": "shipped judge", "documents": language} | measurement.drift(judge, path, dtype))
-            for checkpoint in CHECKPOINTS:
-                path = REPOSITORY / "data" / "golden" / "checkpoints" / checkpoint
-                of = {"judge": f"random {checkpoint}", "documents": "English"}
-                rows.append(of | measurement.drift(path, few, dtype))
+                found = measurement.drift(path, dtype, "--model", JUDGE)
+                rows.append({"judge": "shipped judge", "documents": language} | found)
+            for name, options, path in (
+                ("random weights of its shape", ("--model", JUDGE, "--random-weights", JUDGE / "config.json"), few),
+                ("random weights, 0.5B", ("--model", tokenizer, "--random-weights", config), few),
+            ):
+                rows.append({"judge": name, "documents": "English"} | measurement.drift(path, dtype, *options))
         accuracy = {
-            dtype: measurement.accuracy(judge, folder / "pairs.jsonl", dtype)
-            for dtype in ("float32", "int8", "bfloat16")
+            dtype: measurement.accuracy(folder / "pairs.jsonl", dtype) for dtype in ("float32", "int8", "bfloat16")
         }
     return {"drift": rows, "pairs": {"num_pairs": len(pairs), "accuracy": accuracy}}
 
