@@ -41,7 +41,8 @@ int report_complete(OutputFile& output, const RunState& merged, const Options& o
   }
   spdlog::info("{}: already complete, {} ({} bad)", options.output, counted(there.num_rows(), "row"),
                there.counts.num_bad_rows);
-  return output.complete();
+  output.complete();
+  return exit_code_of(merged, options);
 }
 
 // Rows that are there from a merge that was killed are passed over. What is in the rows is not read: up to the last one

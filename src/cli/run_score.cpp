@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/messages.h"
 #include "prm_score/cli/progress_display.h"
 #include "prm_score/cli/scorer_options.h"
 #include "prm_score/io/metadata.h"
@@ -67,12 +68,19 @@ class RowOutput {
   std::optional<OutputFile> file_;
 };
 
-// Exit code of a run whose output is already complete.
-int report_complete(OutputFile& output, const Options& options, RunCounts& counts) {
-  counts = output.answered().counts;
+// Exit code of a run whose output is already complete: what bad rows come to is up to this run's options, not to those
+// of the run that wrote them.
+int report_complete(OutputFile& output, const Options& options, Metadata& metadata) {
+  const RunCounts& counts = metadata.counts = output.answered().counts;
   spdlog::info("{}: already complete, {} ({} bad)", options.output, counted(output.answered().num_rows(), "row"),
                counts.num_bad_rows);
-  return output.complete();
+  output.complete();
+  const bool has_too_many = has_enough_errors(options, counts);
+  if (has_too_many) {
+    metadata.stopped_by = "--max-errors: " + counted(counts.num_bad_rows, "bad row");
+    print_error(metadata.stopped_by);
+  }
+  return exit_code(has_too_many ? RunEnd::kMaxErrors : RunEnd::kInput, counts, options.errors_ok);
 }
 
 // Passes over what an earlier run answered, and counts it.
@@ -128,7 +136,7 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   if (!options.resume) input.emplace(reader_options(options, stop));
   RowOutput output(options, opened, stop);
   if (OutputFile* file = output.file(); file != nullptr && file->is_complete()) {
-    return report_complete(*file, options, counts);
+    return report_complete(*file, options, metadata);
   }
   if (!input) input.emplace(reader_options(options, stop));
   JsonlReader& reader = *input;
