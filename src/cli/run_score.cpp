@@ -72,8 +72,9 @@ class RowOutput {
 // of the run that wrote them.
 int report_complete(OutputFile& output, const Options& options, Metadata& metadata) {
   const RunCounts& counts = metadata.counts = output.answered().counts;
-  spdlog::info("{}: already complete, {} ({} bad)", options.output, counted(output.answered().num_rows(), "row"),
-               counts.num_bad_rows);
+  spdlog::info(
+      "{}: already complete, {} ({} bad); the input was not read (--overwrite in place of --resume scores it again)",
+      options.output, counted(output.answered().num_rows(), "row"), counts.num_bad_rows);
   output.complete();
   const bool has_too_many = has_enough_errors(options, counts);
   if (has_too_many) {
