@@ -89,7 +89,11 @@ int merge(const Options& options, StopSignals& stop) {
   if (output && output->is_complete()) return report_complete(*output, merge.state(), options);
   stop.finish_rows();
   const bool is_done = output ? merge_to_file(merge, *output, stop, exit_code) : merge_to_standard_output(merge, stop);
-  if (!is_done) return 128 + stop.signal_number();
+  if (!is_done) {
+    spdlog::info("{}", interrupted_by(stop));
+    log_rows_so_far(options);
+    return 128 + stop.signal_number();
+  }
   const RunCounts& counts = merge.state().progress.counts;
   spdlog::info("{} rows ({} bad) of {} shards", merge.state().progress.num_rows(), counts.num_bad_rows,
                options.files.size());

@@ -144,8 +144,8 @@ class OutputTest(program.ProgramTest):
         self.docs.unlink()
         before = self.out.read_bytes()
         done = self.score("--resume")
-        said = "already complete, 37 rows (6 bad); the input was not read (--overwrite in place of --resume scores it again)"
-        self.assert_exit(done, 3, said)
+        said = "37 rows (6 bad); the input was not read (--overwrite in place of --resume scores it again)"
+        self.assert_exit(done, 3, f"{self.out}: already complete, {said}")
         self.assertEqual(self.out.read_bytes(), before)
 
     def test_the_exit_code_of_a_complete_output_is_up_to_this_run(self):
@@ -264,7 +264,9 @@ class OutputTest(program.ProgramTest):
 
     def test_max_errors_leaves_the_partial_file(self):
         done = self.score("--max-errors", "2")
-        self.assertEqual(done.returncode, 1)
+        self.assert_exit(done, 1, "stopped by --max-errors: ")
+        told = f"are in {self.partial}; the same command with --resume and a larger --max-errors goes on"
+        self.assert_exit(done, 1, told)
         self.assertEqual(self.names(), ["docs.jsonl", "rewards.jsonl.partial", "rewards.jsonl.state"])
         rows = self.partial.read_bytes()
         self.assertEqual(rows.count(b'"reward":null'), 2)
