@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
-#include "prm_score/io/json_line.h"
 #include "prm_score/text/counted.h"
 
 namespace prm_score {
@@ -21,20 +20,6 @@ void log_summary(const Metadata& run, const std::string& ending, double seconds)
                counted(counts.num_scored_rows + counts.num_bad_rows, "row"), counts.num_bad_rows,
                counted(counts.num_chunks, "chunk"), counted(counts.num_tokens, "token"), seconds,
                rate(counts.num_chunks - before.num_chunks), rate(counts.num_tokens - before.num_tokens));
-}
-
-// A file of another kind has no good line at all.
-void warn_of_wrong_file(const RunCounts& counts, const Options& options) {
-  if (counts.num_scored_rows > 0 || counts.num_bad_rows == 0) return;
-  if (options.command == Command::kPairs) {
-    spdlog::warn("no line could be scored: expected pairs with the fields {} and {}; documents are for prm-score alone",
-                 to_json_string(options.pair_fields.chosen), to_json_string(options.pair_fields.rejected));
-  } else {
-    spdlog::warn(
-        "no line could be scored: expected documents with the field {} (--text-field); pairs are for prm-score pairs, "
-        "rows for prm-score report",
-        to_json_string(options.fields.text));
-  }
 }
 
 }  // namespace
@@ -80,8 +65,9 @@ std::string stop_reason(RunEnd end, const RunCounts& counts) {
   return end == RunEnd::kMaxErrors ? "--max-errors: stopped after bad row " + std::to_string(counts.num_bad_rows) : "";
 }
 
-int finish_run(RunEnd end, const Metadata& run, const Options& options, const StopSignals& stop,
+int finish_run(const FinishedRun& finished, const Options& options, const StopSignals& stop,
                std::chrono::steady_clock::time_point start) {
+  const auto& [end, run, hint] = finished;
   const std::string ending = end == RunEnd::kStopped     ? interrupted_by(stop)
                              : end == RunEnd::kMaxErrors ? "stopped by --max-errors"
                                                          : "";
@@ -91,7 +77,9 @@ int finish_run(RunEnd end, const Metadata& run, const Options& options, const St
     spdlog::info("{}", ending);  // the other ending is an error of its own
   }
   if (end != RunEnd::kInput) log_rows_so_far(options, end == RunEnd::kMaxErrors ? " and a larger --max-errors" : "");
-  if (end == RunEnd::kInput) warn_of_wrong_file(run.counts, options);
+  if (end == RunEnd::kInput && run.counts.num_scored_rows == 0 && !hint.empty()) {
+    print_warning("no line could be scored: " + hint);
+  }
   if (end == RunEnd::kStopped) return 128 + stop.signal_number();
   if (const auto reason = stop_reason(end, run.counts); !reason.empty()) print_error(reason);
   return exit_code(end, run.counts, options.errors_ok);

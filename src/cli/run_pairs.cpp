@@ -58,8 +58,8 @@ PairReward bad_pair(std::string error) {
 // The results as they come: of the chosen text, of the rejected one, of the next pair's chosen one, ..
 class PairRows {
  public:
-  PairRows(JsonlWriter& writer, RunCounts& counts, PairSummary& summary)
-      : writer_(writer), counts_(counts), summary_(summary) {}
+  PairRows(JsonlWriter& writer, Metadata& metadata, BadRows& bad_rows)
+      : writer_(writer), counts_(metadata.counts), summary_(metadata.pairs.emplace()), bad_rows_(bad_rows) {}
 
   void take(const RowOrigin& origin, const DocumentReward& reward) {
     if (!chosen_) {
@@ -78,6 +78,7 @@ class PairRows {
     counts_.num_lines = origin.num_lines;
     if (!pair.error.empty()) {
       ++counts_.num_bad_rows;
+      bad_rows_.add(pair.error);
       return;
     }
     ++counts_.num_scored_rows;
@@ -90,6 +91,7 @@ class PairRows {
   JsonlWriter& writer_;
   RunCounts& counts_;
   PairSummary& summary_;
+  BadRows& bad_rows_;
   std::optional<DocumentReward> chosen_;
 };
 
@@ -115,7 +117,8 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
 
   stop.finish_rows();
   PairSource source(reader, stop);
-  PairRows rows(writer, counts, metadata.pairs.emplace());
+  BadRows bad_rows(options);
+  PairRows rows(writer, metadata, bad_rows);
   RunEnd end = RunEnd::kInput;
   {
     ProgressDisplay progress(progress_style(options), reader.size(), {});
@@ -134,7 +137,7 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
   }
   log_pairs(*metadata.pairs);
   metadata.stopped_by = stop_reason(end, counts);
-  return finish_run(end, metadata, options, stop, start);
+  return finish_run({end, metadata, bad_rows.hint(reader.begins_as_array())}, options, stop, start);
 }
 
 }  // namespace

@@ -102,11 +102,12 @@ struct Run {
   const Options& options;
   StopSignals& stop;
   Metadata& metadata;
+  BadRows& bad_rows;
 };
 
 // Scores what is left of the input.
 RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutput& output) {
-  const auto& [options, stop, metadata] = run;
+  const auto& [options, stop, metadata, bad_rows] = run;
   RunCounts& counts = metadata.counts;
   if (has_enough_errors(options, counts)) return RunEnd::kMaxErrors;
   RunEnd end = RunEnd::kInput;
@@ -115,6 +116,7 @@ RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutpu
     const RunCounts with_row = counts_with(counts, origin, reward);
     output.write(format_row(origin, reward), with_row, origin);
     counts = with_row;
+    if (!reward.error.empty()) run.bad_rows.add(reward.error);
     progress.update(counts, origin.num_input_bytes);
     if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
     return end != RunEnd::kMaxErrors;
@@ -149,14 +151,15 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
 
   output.begin(answered);
   stop.finish_rows();
-  const RunEnd end = score_lines({options, stop, metadata}, scorer, reader, output);
+  BadRows bad_rows(options);
+  const RunEnd end = score_lines({options, stop, metadata, bad_rows}, scorer, reader, output);
   if (end == RunEnd::kInput) {
     output.finish(counts, exit_code(end, counts, options.errors_ok), reader.summary());
   } else {
     output.close();
   }
   metadata.stopped_by = stop_reason(end, counts);
-  return finish_run(end, metadata, options, stop, start);
+  return finish_run({end, metadata, bad_rows.hint(reader.begins_as_array())}, options, stop, start);
 }
 
 int print_fingerprint(const Options& options, const StopSignals& stop) {

@@ -53,6 +53,7 @@ class PairReader {
 
   [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }  // blank ones too
   [[nodiscard]] InputSize size() const { return lines_.size(); }
+  [[nodiscard]] bool begins_as_array() const { return lines_.begins_as_array(); }
 
  private:
   RowLineReader lines_;
