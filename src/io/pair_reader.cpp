@@ -7,8 +7,6 @@
 namespace prm_score {
 namespace {
 
-constexpr char kPrompt[] = "prompt";
-
 // As why_not_string(), with the help that people with chat data need.
 std::string why_no_text(const std::string& key, const JsonMember* field) {
   std::string reason = why_not_string(key, field);
@@ -28,7 +26,7 @@ std::string subset_of(const JsonMember* field) {
 
 PairParser::PairParser(InputFields fields, PairFields pair_fields)
     : fields_(std::move(fields)), pair_fields_(std::move(pair_fields)) {
-  const std::string context = fields_.context.value_or(kPrompt);
+  const std::string context = fields_.context.value_or(kUsualContextField);
   wanted_ = wanted_members(fields_, {context, pair_fields_.chosen, pair_fields_.rejected, pair_fields_.subset});
 }
 
@@ -38,7 +36,7 @@ PairLine PairParser::parse(std::string_view line, RowOrigin origin) const {
   repeat_in_row(parsed, fields_, origin);
   origin.subset = subset_of(parsed.find(pair_fields_.subset));
 
-  const std::string context_name = fields_.context.value_or(kPrompt);
+  const std::string context_name = fields_.context.value_or(kUsualContextField);
   const auto* context = parsed.find(context_name);
   const bool is_null = context != nullptr && context->kind == JsonKind::kNull;
   const bool has_context = fields_.context || (context != nullptr && !is_null);

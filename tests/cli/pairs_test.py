@@ -114,7 +114,8 @@ class PairsTest(program.ProgramTest):
             child.communicate()
 
     def test_options_of_other_commands_are_refused(self):
-        for arguments in (["pairs", "--output", "x"], ["pairs", "--spans"], ["--chosen-field", "x"]):
+        for arguments in (["pairs", "--output", "x"], ["pairs", "--spans"], ["--chosen-field", "x"],
+                          ["pairs", "--rejected-field", "chosen"]):
             done = run(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
 

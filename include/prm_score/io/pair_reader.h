@@ -13,8 +13,11 @@
 
 namespace prm_score {
 
+// The context where no other field is named, and a line has it and it is not null.
+inline constexpr char kUsualContextField[] = "prompt";
+
 // Names of the input's fields; those of id and kept fields are in InputFields, whose `text` is not used. Its `context`
-// is needed in every line; if not given, `prompt` is the context where a line has one that is not null.
+// is needed in every line.
 struct PairFields {
   std::string chosen = "chosen";
   std::string rejected = "rejected";
