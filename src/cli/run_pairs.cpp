@@ -79,6 +79,7 @@ class PairRows {
     if (!pair.error.empty()) {
       ++counts_.num_bad_rows;
       bad_rows_.add(pair.error);
+      summary_.add_bad(origin.subset);
       return;
     }
     ++counts_.num_scored_rows;
@@ -96,14 +97,19 @@ class PairRows {
 };
 
 void log_accuracy(const std::string& name, const PairAccuracy& found) {
+  const std::string bad = found.num_bad > 0 ? ", " + counted(found.num_bad, "bad pair") : "";
+  if (found.num_pairs == 0) {
+    spdlog::info("{}: no accuracy, 0 pairs{}", name, bad);
+    return;
+  }
   const auto [low, high] = found.confidence_interval();
-  spdlog::info("{}: accuracy {:.4f} (95 % confidence {:.4f} to {:.4f}), {}, {}", name, found.accuracy(), low, high,
-               counted(found.num_pairs, "pair"), counted(found.num_ties, "tie"));
+  spdlog::info("{}: accuracy {:.4f} (95 % confidence {:.4f} to {:.4f}), {}, {}{}", name, found.accuracy(), low, high,
+               counted(found.num_pairs, "pair"), counted(found.num_ties, "tie"), bad);
 }
 
 void log_pairs(const PairSummary& summary) {
   for (const auto& [name, found] : summary.subsets) log_accuracy("subset " + printable(name), found);
-  if (summary.all.num_pairs > 0) log_accuracy("all", summary.all);
+  if (summary.all.num_pairs + summary.all.num_bad > 0) log_accuracy("all", summary.all);
 }
 
 int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_clock::time_point start,

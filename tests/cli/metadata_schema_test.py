@@ -111,6 +111,7 @@ class SchemaTest(MetadataTest):
             self.metadata_of("--no-prefix-sharing", stdin=line()),
             self.metadata_of("pairs", stdin=PAIR),
             self.metadata_of("pairs", stdin=b"?\n", code=3),
+            self.metadata_of("pairs", stdin=PAIR + b'{"subset": "hard"}\n', code=3),
             self.metadata_of(self.folder / "none", code=1),
             self.metadata_of("pairs", stdin=PAIR, model=self.folder, code=1),
             self.interrupted(),

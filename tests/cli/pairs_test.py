@@ -83,6 +83,23 @@ class PairsTest(program.ProgramTest):
         self.assertEqual(run("pairs", "--max-errors", "2", stdin=b"\n".join(lines)).stdout.count(b"\n"), 3)
         self.assertEqual(run("pairs", "--errors-ok", stdin=b"\n".join(lines)).returncode, 0)
 
+    def test_bad_pairs_are_counted_by_subset(self):
+        metadata = self.folder / "metadata.json"
+        lines = b"".join(json.dumps(fields).encode() + b"\n" for fields in [
+            {**pair(1), "subset": "some"}, {"chosen": "x", "subset": "some"}, {"chosen": "x", "subset": "none"},
+            {"chosen": "x", "rejected": "", "subset": "none"}, {"chosen": ["x"], "rejected": "", "subset": "none"},
+            {"prompt": 7, "subset": "none"}]) + b"?\n"
+        done = run("pairs", "--metadata", metadata, stdin=lines)
+        found = json.loads(metadata.read_text())["pairs"]
+        counts = {name: (subset["num_pairs"], subset["num_bad"]) for name, subset in found["subsets"].items()}
+        self.assertEqual(counts, {"some": (1, 1), "none": (0, 4)})
+        self.assertEqual((found["num_pairs"], found["num_bad"]), (1, 6))
+        none = found["subsets"]["none"]
+        self.assertEqual((none["accuracy"], none["confidence_interval"]), (None, None))
+        for words in (", 1 pair, 0 ties, 1 bad pair", "subset none: no accuracy, 0 pairs, 4 bad pairs", ", 6 bad pairs"):
+            self.assert_exit(done, 3, words)
+        self.assertNotIn("bad pair", run("pairs", stdin=lines.splitlines()[0]).stderr.decode())
+
     def test_one_pair_is_a_pair(self):
         said = run("pairs", stdin=json.dumps({"chosen": "a b", "rejected": "a b"}).encode()).stderr.decode()
         self.assertIn(", 1 pair, 1 tie\n", said)
