@@ -41,9 +41,13 @@ class PairParser {
   [[nodiscard]] PairLine parse(std::string_view line, RowOrigin origin) const;
 
  private:
+  // As why_not_string(), with the help that people with chat data need.
+  [[nodiscard]] std::string why_no_text(const std::string& key, const JsonMember* field) const;
+
   InputFields fields_;
   PairFields pair_fields_;
   JsonMemberSelection wanted_;
+  std::string flattening_;  // a command of the shell
 };
 
 // Not thread-safe.
