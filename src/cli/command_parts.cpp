@@ -4,36 +4,22 @@
 #include <unistd.h>
 
 #include "prm_score/cli/messages.h"
-#include "prm_score/io/json_line.h"
 #include "prm_score/text/counted.h"
 
 namespace prm_score {
 namespace {
 
 // The rates are those of this run, from its first line to its last row: loading would hide them in short runs.
-void log_summary(const Metadata& run, double seconds) {
+// `ending`: "interrupted by SIGTERM: "; empty if the run came to its end.
+void log_summary(const Metadata& run, const std::string& ending, double seconds) {
   const RunCounts& counts = run.counts;
   const RunCounts& before = run.counts_before;
   const double scoring = run.times ? run.times->scoring : 0;
   const auto rate = [&](int64_t count) { return scoring > 0 ? static_cast<double>(count) / scoring : 0; };
-  spdlog::info("{} ({} bad), {}, {} in {:.1f} s; {:.1f} chunks/s, {:.0f} tokens/s once loaded",
+  spdlog::info("{}{} ({} bad), {}, {} in {:.1f} s; {:.1f} chunks/s, {:.0f} tokens/s once loaded", ending,
                counted(counts.num_scored_rows + counts.num_bad_rows, "row"), counts.num_bad_rows,
                counted(counts.num_chunks, "chunk"), counted(counts.num_tokens, "token"), seconds,
                rate(counts.num_chunks - before.num_chunks), rate(counts.num_tokens - before.num_tokens));
-}
-
-// A file of another kind has no good line at all.
-void warn_of_wrong_file(const RunCounts& counts, const Options& options) {
-  if (counts.num_scored_rows > 0 || counts.num_bad_rows == 0) return;
-  if (options.command == Command::kPairs) {
-    spdlog::warn("no line could be scored: expected pairs with the fields {} and {}; documents are for prm-score alone",
-                 to_json_string(options.pair_fields.chosen), to_json_string(options.pair_fields.rejected));
-  } else {
-    spdlog::warn(
-        "no line could be scored: expected documents with the field {} (--text-field); pairs are for prm-score pairs, "
-        "rows for prm-score report",
-        to_json_string(options.fields.text));
-  }
 }
 
 }  // namespace
@@ -67,14 +53,33 @@ bool has_enough_errors(const Options& options, const RunCounts& counts) {
   return options.max_errors && counts.num_bad_rows >= *options.max_errors;
 }
 
+std::string interrupted_by(const StopSignals& stop) { return "interrupted by " + stop.signal_name(); }
+
+void log_rows_so_far(const Options& options, const std::string& more_options) {
+  if (options.output.empty()) return;
+  spdlog::info("the rows so far are in {}.partial; the same command with --resume{} goes on", options.output,
+               more_options);
+}
+
 std::string stop_reason(RunEnd end, const RunCounts& counts) {
   return end == RunEnd::kMaxErrors ? "--max-errors: stopped after bad row " + std::to_string(counts.num_bad_rows) : "";
 }
 
-int finish_run(RunEnd end, const Metadata& run, const Options& options, const StopSignals& stop,
+int finish_run(const FinishedRun& finished, const Options& options, const StopSignals& stop,
                std::chrono::steady_clock::time_point start) {
-  if (options.progress != Progress::kNone) log_summary(run, seconds_since(start));
-  if (end == RunEnd::kInput) warn_of_wrong_file(run.counts, options);
+  const auto& [end, run, hint] = finished;
+  const std::string ending = end == RunEnd::kStopped     ? interrupted_by(stop)
+                             : end == RunEnd::kMaxErrors ? "stopped by --max-errors"
+                                                         : "";
+  if (options.progress != Progress::kNone) {
+    log_summary(run, ending.empty() ? "" : ending + ": ", seconds_since(start));
+  } else if (end == RunEnd::kStopped) {
+    spdlog::info("{}", ending);  // the other ending is an error of its own
+  }
+  if (end != RunEnd::kInput) log_rows_so_far(options, end == RunEnd::kMaxErrors ? " and a larger --max-errors" : "");
+  if (end == RunEnd::kInput && run.counts.num_scored_rows == 0 && !hint.empty()) {
+    print_warning("no line could be scored: " + hint);
+  }
   if (end == RunEnd::kStopped) return 128 + stop.signal_number();
   if (const auto reason = stop_reason(end, run.counts); !reason.empty()) print_error(reason);
   return exit_code(end, run.counts, options.errors_ok);

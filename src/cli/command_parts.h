@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "prm_score/cli/bad_rows.h"
 #include "prm_score/cli/options.h"
 #include "prm_score/cli/pipeline.h"
 #include "prm_score/cli/stop_signals.h"
@@ -31,8 +32,21 @@ namespace prm_score {
 // What ended a run before its input did, for the user and the metadata; empty if nothing did, or a signal.
 [[nodiscard]] std::string stop_reason(RunEnd end, const RunCounts& counts);
 
+// "interrupted by SIGTERM".
+[[nodiscard]] std::string interrupted_by(const StopSignals& stop);
+
+// Of a run that did not come to its end: tells the user where the rows of --output are, and what goes on with them.
+// `more_options`: what that takes beside --resume, " and ..".
+void log_rows_so_far(const Options& options, const std::string& more_options = "");
+
+struct FinishedRun {
+  RunEnd end;
+  const Metadata& run;
+  std::string hint;  // see BadRows
+};
+
 // The exit code of a finished run, after telling the user how it ended. `start`: of the program.
-[[nodiscard]] int finish_run(RunEnd end, const Metadata& run, const Options& options, const StopSignals& stop,
+[[nodiscard]] int finish_run(const FinishedRun& finished, const Options& options, const StopSignals& stop,
                              std::chrono::steady_clock::time_point start);
 
 [[nodiscard]] double seconds_since(std::chrono::steady_clock::time_point start);

@@ -215,7 +215,11 @@ constexpr OptionSpec kTable[] = {
      .commands = kForSharded,
      .set = [](Options& o, std::string_view v) { return set_shard(o.shard, o.is_shard_auto, v); },
      .json = [](const Options& o) -> std::string { return json_of(o.shard); },
-     .changes_rows = false},
+     .changes_rows = false,
+     .other_help =
+         {kForPairs | kForPrompts,
+          "of the lines (blank ones counted, --limit applied first) every --num-shards-th from line I on, 0 = "
+          "the first; auto = the task of a Slurm array; merge does not take these rows"}},
     {.name = "num-shards",
      .value_name = "N",
      .expected = "an integer >= 1",

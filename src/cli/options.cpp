@@ -198,6 +198,35 @@ void resolve_shard(Options& options) {
   }
 }
 
+// The option that names a field of the input, and the field.
+struct NamedField {
+  const char* flag;
+  std::string name;
+};
+
+// A field that is judged, and its own context or the other text of its pair at once: a mistake that would give numbers.
+void expect_other_fields(const NamedField& field, const std::vector<NamedField>& others) {
+  for (const NamedField& other : others) {
+    if (other.name != field.name) continue;
+    throw UsageError(std::string(field.flag) + " and " + other.flag + ": expected different fields, got " +
+                     to_json_string(field.name) + " for both");
+  }
+}
+
+void check_fields(const Options& options) {
+  const auto& context = options.fields.context;
+  if (options.command == Command::kPairs) {
+    const NamedField chosen = {"--chosen-field", options.pair_fields.chosen};
+    const NamedField rejected = {"--rejected-field", options.pair_fields.rejected};
+    const NamedField subset = {"--subset-field", options.pair_fields.subset};
+    const NamedField prompt = {"--context-field", context.value_or(kUsualContextField)};
+    expect_other_fields(chosen, {rejected, subset, prompt});
+    expect_other_fields(rejected, {subset, prompt});
+  } else if (context) {
+    expect_other_fields({"--text-field", options.fields.text}, {{"--context-field", *context}});
+  }
+}
+
 void check_golden(const Options& options) {
   const bool has_golden_option = !options.golden.empty() || !options.junit.empty() || options.update || options.exact ||
                                  options.atol || options.rtol;
@@ -239,6 +268,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   resolve_stride(options.prompt.chunking);
   resolve_shard(options);
   check_output(options);
+  check_fields(options);
   if (options.command == Command::kCheck) check_golden(options);
   return parsed;
 }

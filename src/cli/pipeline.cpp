@@ -7,9 +7,12 @@
 namespace prm_score {
 namespace {
 
-Answer answer_line(const InputLine& line, const AnswerDocument& answer, JsonlWriter& writer) {
+Answer answer_line(const InputLine& line, const AnswerDocument& answer, JsonlWriter& writer,
+                   const RunControl& control) {
   if (const auto* document = std::get_if<Document>(&line)) return answer(*document, writer);
-  writer.write(format_error_row(std::get<LineError>(line)));
+  const auto& bad_line = std::get<LineError>(line);
+  writer.write(format_error_row(bad_line));
+  if (control.bad_line) control.bad_line(bad_line);
   return Answer::kBad;
 }
 
@@ -21,7 +24,7 @@ RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWrit
     const auto line = reader.next();
     counts.num_lines = reader.num_lines();
     if (!line) break;
-    switch (answer_line(*line, answer, writer)) {
+    switch (answer_line(*line, answer, writer, control)) {
       case Answer::kGood:
         ++counts.num_scored_rows;
         break;

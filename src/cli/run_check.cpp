@@ -43,6 +43,7 @@ struct Run {
   StopSignals& stop;
   Clock::time_point start;
   Metadata& metadata;
+  BadRows& bad_rows;
 };
 
 // What the fixtures give now.
@@ -108,6 +109,7 @@ ScoredRows score_fixtures(const Run& run, JsonlReader& reader, Scorer& scorer) {
     scored.text += format_row(origin, reward);
     scored.input_sha256 = origin.input_sha256;
     counts = counts_with(counts, origin, reward);
+    if (!reward.error.empty()) run.bad_rows.add(reward.error);
     progress.update(counts, origin.num_input_bytes);
     return true;
   };
@@ -165,7 +167,7 @@ CheckResult compare(const Run& run, const ScorerOptions& opened, const Golden& g
 }
 
 int check(const Run& run) {
-  const auto& [options, stop, start, metadata] = run;
+  const auto& [options, stop, start, metadata, bad_rows] = run;
   if (!options.against.empty()) return check_against(options, stop, start, metadata);
   JsonlWriter report = standard_output(stop.fd());
   JsonlReader reader(reader_options(options, stop));
@@ -182,7 +184,8 @@ int check(const Run& run) {
   stop.finish_rows();
   const ScoredRows now = score_fixtures(run, reader, scorer);
   const RunEnd end = stop.requested() ? RunEnd::kStopped : RunEnd::kInput;
-  if (const int code = finish_run(end, metadata, options, stop, start); end == RunEnd::kStopped) return code;
+  const FinishedRun finished = {end, metadata, bad_rows.hint(reader.begins_as_array())};
+  if (const int code = finish_run(finished, options, stop, start); end == RunEnd::kStopped) return code;
   if (now.rows.empty()) throw Error("fixtures: expected at least one line that is not blank, found none");
   if (options.update) {
     report.write(update(run, opened, now));
@@ -233,7 +236,8 @@ int run_check(const Options& options, const std::vector<std::string>& command_li
   }
   const auto run = [&](Metadata& metadata) {
     try {
-      return check({options, stop, start, metadata});
+      BadRows bad_rows(options);
+      return check({options, stop, start, metadata, bad_rows});
     } catch (const ClosedPipe&) {
       throw;
     } catch (const StalledOutput&) {

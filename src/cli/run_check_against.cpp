@@ -10,6 +10,7 @@
 #include "scoring_parts.h"
 #include <spdlog/spdlog.h>
 
+#include "prm_score/cli/bad_rows.h"
 #include "prm_score/cli/drift_report.h"
 #include "prm_score/cli/messages.h"
 #include "prm_score/cli/progress_display.h"
@@ -42,6 +43,7 @@ struct ScoredDocument {
 struct Pass {
   std::vector<ScoredDocument> documents;
   std::string input_sha256;  // of their lines
+  std::string hint;          // BadRows::hint
 };
 
 ScoredDocument scored_document(const RowOrigin& origin, const DocumentReward& reward) {
@@ -63,16 +65,19 @@ Pass score_all(const Options& options, StopSignals& stop, Metadata& metadata) {
   stop.finish_rows();
   Pass pass;
   FileSource source(reader);
+  BadRows bad_rows(options);
   ProgressDisplay progress(progress_style(options), reader.size(), {});
   const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
     pass.documents.push_back(scored_document(origin, reward));
     pass.input_sha256 = origin.input_sha256;
     metadata.counts = counts_with(metadata.counts, origin, reward);
+    if (!reward.error.empty()) bad_rows.add(reward.error);
     progress.update(metadata.counts, origin.num_input_bytes);
     return true;
   };
   scorer.score(source, take, stop.requested(), &*metadata.times);
   metadata.counts.num_lines = reader.num_lines();
+  pass.hint = bad_rows.hint(reader.begins_as_array());
   return pass;
 }
 
@@ -120,14 +125,15 @@ int check_against(const Options& options, StopSignals& stop, std::chrono::steady
   const std::string there_dtype = resolve_device(scorer_options(other)).dtype;  // refused now, not after the first pass
 
   const Pass now = score_all(options, stop, metadata);
-  if (stop.requested()) return finish_run(RunEnd::kStopped, metadata, options, stop, start);
+  if (stop.requested()) return finish_run({RunEnd::kStopped, metadata, now.hint}, options, stop, start);
   if (now.documents.empty()) throw Error("documents: expected at least one line that is not blank, found none");
   Metadata of_other = metadata;
   of_other.counts = {};
   of_other.times.reset();
   const Pass there = score_all(other, stop, of_other);
   const RunEnd end = stop.requested() ? RunEnd::kStopped : RunEnd::kInput;
-  if (const int code = finish_run(end, metadata, options, stop, start); end == RunEnd::kStopped) return code;
+  if (const int code = finish_run({end, metadata, now.hint}, options, stop, start); end == RunEnd::kStopped)
+    return code;
   if (there.input_sha256 != now.input_sha256 || there.documents.size() != now.documents.size()) {
     throw Error("documents: expected the same lines when they are read again, found others");
   }

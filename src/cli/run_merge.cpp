@@ -41,7 +41,8 @@ int report_complete(OutputFile& output, const RunState& merged, const Options& o
   }
   spdlog::info("{}: already complete, {} ({} bad)", options.output, counted(there.num_rows(), "row"),
                there.counts.num_bad_rows);
-  return output.complete();
+  output.complete();
+  return exit_code_of(merged, options);
 }
 
 // Rows that are there from a merge that was killed are passed over. What is in the rows is not read: up to the last one
@@ -88,7 +89,11 @@ int merge(const Options& options, StopSignals& stop) {
   if (output && output->is_complete()) return report_complete(*output, merge.state(), options);
   stop.finish_rows();
   const bool is_done = output ? merge_to_file(merge, *output, stop, exit_code) : merge_to_standard_output(merge, stop);
-  if (!is_done) return 128 + stop.signal_number();
+  if (!is_done) {
+    spdlog::info("{}", interrupted_by(stop));
+    log_rows_so_far(options);
+    return 128 + stop.signal_number();
+  }
   const RunCounts& counts = merge.state().progress.counts;
   spdlog::info("{} rows ({} bad) of {} shards", merge.state().progress.num_rows(), counts.num_bad_rows,
                options.files.size());

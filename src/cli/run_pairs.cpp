@@ -58,8 +58,8 @@ PairReward bad_pair(std::string error) {
 // The results as they come: of the chosen text, of the rejected one, of the next pair's chosen one, ..
 class PairRows {
  public:
-  PairRows(JsonlWriter& writer, RunCounts& counts, PairSummary& summary)
-      : writer_(writer), counts_(counts), summary_(summary) {}
+  PairRows(JsonlWriter& writer, Metadata& metadata, BadRows& bad_rows)
+      : writer_(writer), counts_(metadata.counts), summary_(metadata.pairs.emplace()), bad_rows_(bad_rows) {}
 
   void take(const RowOrigin& origin, const DocumentReward& reward) {
     if (!chosen_) {
@@ -78,6 +78,8 @@ class PairRows {
     counts_.num_lines = origin.num_lines;
     if (!pair.error.empty()) {
       ++counts_.num_bad_rows;
+      bad_rows_.add(pair.error);
+      summary_.add_bad(origin.subset);
       return;
     }
     ++counts_.num_scored_rows;
@@ -90,18 +92,24 @@ class PairRows {
   JsonlWriter& writer_;
   RunCounts& counts_;
   PairSummary& summary_;
+  BadRows& bad_rows_;
   std::optional<DocumentReward> chosen_;
 };
 
 void log_accuracy(const std::string& name, const PairAccuracy& found) {
+  const std::string bad = found.num_bad > 0 ? ", " + counted(found.num_bad, "bad pair") : "";
+  if (found.num_pairs == 0) {
+    spdlog::info("{}: no accuracy, 0 pairs{}", name, bad);
+    return;
+  }
   const auto [low, high] = found.confidence_interval();
-  spdlog::info("{}: accuracy {:.4f} (95 % confidence {:.4f} to {:.4f}), {}, {}", name, found.accuracy(), low, high,
-               counted(found.num_pairs, "pair"), counted(found.num_ties, "tie"));
+  spdlog::info("{}: accuracy {:.4f} (95 % confidence {:.4f} to {:.4f}), {}, {}{}", name, found.accuracy(), low, high,
+               counted(found.num_pairs, "pair"), counted(found.num_ties, "tie"), bad);
 }
 
 void log_pairs(const PairSummary& summary) {
   for (const auto& [name, found] : summary.subsets) log_accuracy("subset " + printable(name), found);
-  if (summary.all.num_pairs > 0) log_accuracy("all", summary.all);
+  if (summary.all.num_pairs + summary.all.num_bad > 0) log_accuracy("all", summary.all);
 }
 
 int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_clock::time_point start,
@@ -115,7 +123,8 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
 
   stop.finish_rows();
   PairSource source(reader, stop);
-  PairRows rows(writer, counts, metadata.pairs.emplace());
+  BadRows bad_rows(options);
+  PairRows rows(writer, metadata, bad_rows);
   RunEnd end = RunEnd::kInput;
   {
     ProgressDisplay progress(progress_style(options), reader.size(), {});
@@ -134,7 +143,7 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
   }
   log_pairs(*metadata.pairs);
   metadata.stopped_by = stop_reason(end, counts);
-  return finish_run(end, metadata, options, stop, start);
+  return finish_run({end, metadata, bad_rows.hint(reader.begins_as_array())}, options, stop, start);
 }
 
 }  // namespace

@@ -22,11 +22,13 @@ int run_prompts(const Options& options, StopSignals& stop) {
 
   Metadata run;
   RunCounts& counts = run.counts;
+  BadRows bad_rows(options);
   const auto answer = [&](const Document& document, JsonlWriter& rows) {
     const auto prompts = builder.build(document, {.prompt_texts = true, .stop = &stop.requested()});
     if (stop.requested()) return Answer::kStopped;
     if (!prompts.error.empty()) {
       rows.write(format_error_row({document.origin, prompts.error}));
+      bad_rows.add(prompts.error);
       return Answer::kBad;
     }
     for (const auto& prompt : prompts.prompts) {
@@ -44,9 +46,10 @@ int run_prompts(const Options& options, StopSignals& stop) {
       const ScopedSeconds timed(run.times.emplace().scoring);
       ProgressDisplay progress(progress_style(options), reader.size(), {});
       const auto show = [&] { progress.update(counts, reader.num_input_bytes()); };
-      end = run_pipeline(reader, answer, writer, {options.max_errors, stop.requested(), show}, counts);
+      const auto bad_line = [&](const LineError& line) { bad_rows.add(line.reason); };
+      end = run_pipeline(reader, answer, writer, {options.max_errors, stop.requested(), show, bad_line}, counts);
     }
-    return finish_run(end, run, options, stop, start);
+    return finish_run({end, run, bad_rows.hint(reader.begins_as_array())}, options, stop, start);
   } catch (const StalledOutput&) {
     return 128 + stop.signal_number();
   }

@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/messages.h"
 #include "prm_score/cli/progress_display.h"
 #include "prm_score/cli/scorer_options.h"
 #include "prm_score/io/metadata.h"
@@ -67,12 +68,20 @@ class RowOutput {
   std::optional<OutputFile> file_;
 };
 
-// Exit code of a run whose output is already complete.
-int report_complete(OutputFile& output, const Options& options, RunCounts& counts) {
-  counts = output.answered().counts;
-  spdlog::info("{}: already complete, {} ({} bad)", options.output, counted(output.answered().num_rows(), "row"),
-               counts.num_bad_rows);
-  return output.complete();
+// Exit code of a run whose output is already complete: what bad rows come to is up to this run's options, not to those
+// of the run that wrote them.
+int report_complete(OutputFile& output, const Options& options, Metadata& metadata) {
+  const RunCounts& counts = metadata.counts = output.answered().counts;
+  spdlog::info(
+      "{}: already complete, {} ({} bad); the input was not read (--overwrite in place of --resume scores it again)",
+      options.output, counted(output.answered().num_rows(), "row"), counts.num_bad_rows);
+  output.complete();
+  const bool has_too_many = has_enough_errors(options, counts);
+  if (has_too_many) {
+    metadata.stopped_by = "--max-errors: " + counted(counts.num_bad_rows, "bad row");
+    print_error(metadata.stopped_by);
+  }
+  return exit_code(has_too_many ? RunEnd::kMaxErrors : RunEnd::kInput, counts, options.errors_ok);
 }
 
 // Passes over what an earlier run answered, and counts it.
@@ -93,11 +102,12 @@ struct Run {
   const Options& options;
   StopSignals& stop;
   Metadata& metadata;
+  BadRows& bad_rows;
 };
 
 // Scores what is left of the input.
 RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutput& output) {
-  const auto& [options, stop, metadata] = run;
+  const auto& [options, stop, metadata, bad_rows] = run;
   RunCounts& counts = metadata.counts;
   if (has_enough_errors(options, counts)) return RunEnd::kMaxErrors;
   RunEnd end = RunEnd::kInput;
@@ -106,6 +116,7 @@ RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutpu
     const RunCounts with_row = counts_with(counts, origin, reward);
     output.write(format_row(origin, reward), with_row, origin);
     counts = with_row;
+    if (!reward.error.empty()) run.bad_rows.add(reward.error);
     progress.update(counts, origin.num_input_bytes);
     if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
     return end != RunEnd::kMaxErrors;
@@ -128,7 +139,7 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   if (!options.resume) input.emplace(reader_options(options, stop));
   RowOutput output(options, opened, stop);
   if (OutputFile* file = output.file(); file != nullptr && file->is_complete()) {
-    return report_complete(*file, options, counts);
+    return report_complete(*file, options, metadata);
   }
   if (!input) input.emplace(reader_options(options, stop));
   JsonlReader& reader = *input;
@@ -140,14 +151,15 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
 
   output.begin(answered);
   stop.finish_rows();
-  const RunEnd end = score_lines({options, stop, metadata}, scorer, reader, output);
+  BadRows bad_rows(options);
+  const RunEnd end = score_lines({options, stop, metadata, bad_rows}, scorer, reader, output);
   if (end == RunEnd::kInput) {
     output.finish(counts, exit_code(end, counts, options.errors_ok), reader.summary());
   } else {
     output.close();
   }
   metadata.stopped_by = stop_reason(end, counts);
-  return finish_run(end, metadata, options, stop, start);
+  return finish_run({end, metadata, bad_rows.hint(reader.begins_as_array())}, options, stop, start);
 }
 
 int print_fingerprint(const Options& options, const StopSignals& stop) {

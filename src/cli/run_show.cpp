@@ -62,7 +62,15 @@ class TextKeepingSource final : public LineSource {
   std::deque<std::string> texts_;
 };
 
-RunEnd show_lines(const Options& options, StopSignals& stop, JsonlReader& reader, Scorer& scorer, Metadata& run) {
+struct Run {
+  const Options& options;
+  StopSignals& stop;
+  Metadata metadata;
+  BadRows bad_rows;
+};
+
+RunEnd show_lines(Run& run, JsonlReader& reader, Scorer& scorer) {
+  auto& [options, stop, metadata, bad_rows] = run;
   JsonlWriter writer = standard_output(stop.fd());
   TextKeepingSource source(reader, stop);
   ProgressDisplay progress(progress_style(options), reader.size(), {});
@@ -71,16 +79,19 @@ RunEnd show_lines(const Options& options, StopSignals& stop, JsonlReader& reader
   RunEnd end = RunEnd::kInput;
   const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
     const std::string text = source.take_text();
-    const ShadedText shaded = reward.error.empty() ? shade_text(text, reward.spans, options.max_text) : ShadedText();
+    const ShadedText shaded =
+        reward.error.empty() ? shade_text(text, reward.spans, run.options.max_text) : ShadedText();
     style.width = terminal_width(STDOUT_FILENO);
     writer.write(before + format_for_terminal(origin, reward, shaded, style));
     before = "\n";
-    run.counts = counts_with(run.counts, origin, reward);
-    progress.update(run.counts, origin.num_input_bytes);
-    if (has_enough_errors(options, run.counts)) end = RunEnd::kMaxErrors;
+    RunCounts& counts = run.metadata.counts;
+    counts = counts_with(counts, origin, reward);
+    if (!reward.error.empty()) run.bad_rows.add(reward.error);
+    progress.update(counts, origin.num_input_bytes);
+    if (has_enough_errors(run.options, counts)) end = RunEnd::kMaxErrors;
     return end == RunEnd::kInput;
   };
-  scorer.score(source, take, stop.requested(), &run.times.emplace());
+  scorer.score(source, take, stop.requested(), &metadata.times.emplace());
   if (end == RunEnd::kInput && stop.requested()) return RunEnd::kStopped;
   if (end == RunEnd::kInput) writer.finish();
   return end;
@@ -97,11 +108,12 @@ int run_show(const Options& options, StopSignals& stop) {
   opened.spans = true;
   Scorer scorer(opened);
 
-  Metadata run;
+  Run run = {options, stop, {}, BadRows(options)};
   stop.finish_rows();
   try {
-    const RunEnd end = show_lines(options, stop, reader, scorer, run);
-    return finish_run(end, run, options, stop, start);
+    const RunEnd end = show_lines(run, reader, scorer);
+    const std::string hint = run.bad_rows.hint(reader.begins_as_array());
+    return finish_run({end, run.metadata, hint}, options, stop, start);
   } catch (const StalledOutput&) {
     return 128 + stop.signal_number();
   }

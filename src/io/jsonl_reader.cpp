@@ -84,7 +84,10 @@ InputSummary RowLineReader::summary() const {
 std::optional<RowLine> RowLineReader::next() {
   while (const auto line = lines_.next()) {
     if (line->is_blank()) continue;
-    ++num_rows_of_files_[line->file_index];
+    if (num_rows_of_files_[line->file_index]++ == 0) {
+      const size_t first = line->bytes.find_first_not_of(" \t\r");
+      begins_as_array_ |= first != std::string_view::npos && line->bytes[first] == '[';
+    }
     RowLine found;
     const auto& files = lines_.files();
     if (files.size() > 1) found.origin.file = files[line->file_index];

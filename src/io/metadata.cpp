@@ -70,7 +70,8 @@ Json engine_json(const CheckpointMetadata& checkpoint) {
 }
 
 Json accuracy_json(const PairAccuracy& found) {
-  Json json = {{"accuracy", nullptr}, {"num_pairs", found.num_pairs}, {"num_ties", found.num_ties}};
+  Json json = {
+      {"accuracy", nullptr}, {"num_pairs", found.num_pairs}, {"num_ties", found.num_ties}, {"num_bad", found.num_bad}};
   json["confidence_interval"] = nullptr;
   if (found.num_pairs == 0) return json;
   json["accuracy"] = found.accuracy();

@@ -28,4 +28,9 @@ void PairSummary::add(double margin, const std::string& subset) {
   if (!subset.empty()) subsets[subset].add(margin);
 }
 
+void PairSummary::add_bad(const std::string& subset) {
+  ++all.num_bad;
+  if (!subset.empty()) ++subsets[subset].num_bad;
+}
+
 }  // namespace prm_score

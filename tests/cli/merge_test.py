@@ -214,6 +214,9 @@ class RefusalsTest(MergeTest):
         again = self.merge("--resume")
         self.assertEqual(again.returncode, 3)
         self.assertIn("already complete", again.stderr.decode())
+        self.assertEqual(self.merge("--resume", "--errors-ok").returncode, 0)
+        self.assertEqual(self.merge("--overwrite", "--errors-ok").returncode, 0)
+        self.assertEqual(self.merge("--resume").returncode, 3)
 
     def test_a_complete_output_of_other_shards(self):
         other = self.write("other.jsonl", self.docs.read_bytes().replace(b"word 7", b"WORD 7"))
@@ -266,12 +269,15 @@ class KillsTest(MergeTest):
 
     def test_a_signal_leaves_whole_rows_that_no_run_takes_for_its_own(self):
         command = [program.PROGRAM, "merge", *map(str, self.shards), "--output", str(self.merged), "--resume"]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment())
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment())
         deadline = time.monotonic() + 60
         while not (self.partial.exists() and self.partial.stat().st_size > 1000):
             self.assertLess(time.monotonic(), deadline)
         process.terminate()
-        self.assertEqual(process.wait(), 143)
+        _, said = process.communicate()
+        self.assertEqual(process.returncode, 143)
+        self.assertIn("interrupted by SIGTERM", said.decode())
+        self.assertIn(f"the rows so far are in {self.partial}; the same command with --resume goes on", said.decode())
         rows = self.partial.read_bytes()
         self.assertTrue(self.single.read_bytes().startswith(rows))
         self.assertTrue(rows.endswith(b"\n"))

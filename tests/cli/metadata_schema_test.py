@@ -113,6 +113,7 @@ class SchemaTest(MetadataTest):
             self.metadata_of("check", "--against", "float32", self.write("bad.jsonl", b"?\n")),
             self.metadata_of("pairs", stdin=PAIR),
             self.metadata_of("pairs", stdin=b"?\n", code=3),
+            self.metadata_of("pairs", stdin=PAIR + b'{"subset": "hard"}\n', code=3),
             self.metadata_of(self.folder / "none", code=1),
             self.metadata_of("pairs", stdin=PAIR, model=self.folder, code=1),
             self.interrupted(),

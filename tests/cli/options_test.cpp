@@ -227,6 +227,42 @@ TEST_F(CommandLineTest, ResumeAndOverwriteNeedAnOutputAndEachOtherNot) {
   }
 }
 
+TEST_F(CommandLineTest, ATextIsNotItsOwnContext) {
+  EXPECT_EQ(error_of({"--context-field=text"}),
+            "--text-field and --context-field: expected different fields, got \"text\" for both");
+  for (const char* command : {"prompts", "show", "info"}) {
+    EXPECT_NE(error_of({command, "--text-field=a", "--context-field=a"}), "") << command;
+  }
+  EXPECT_NE(error_of({"check", "--golden=g", "--context-field=text"}), "");
+  setenv("PRM_SCORE_TEXT_FIELD", "body", 1);
+  EXPECT_EQ(options({"--context-field=text"}).fields.context, "text");
+  EXPECT_NE(error_of({"--context-field=body"}), "");
+  unsetenv("PRM_SCORE_TEXT_FIELD");
+}
+
+TEST_F(CommandLineTest, TheTextsOfAPairAndItsContextAreDifferentFields) {
+  EXPECT_EQ(error_of({"pairs", "--rejected-field=chosen"}),
+            "--chosen-field and --rejected-field: expected different fields, got \"chosen\" for both");
+  EXPECT_EQ(error_of({"pairs", "--rejected-field=prompt"}),
+            "--rejected-field and --context-field: expected different fields, got \"prompt\" for both");
+  for (const std::vector<const char*>& arguments :
+       std::vector<std::vector<const char*>>{{"pairs", "--chosen-field=rejected"},
+                                             {"pairs", "--chosen-field=prompt"},
+                                             {"pairs", "--context-field=chosen"},
+                                             {"pairs", "--context-field=rejected"},
+                                             {"pairs", "--subset-field=chosen"},
+                                             {"pairs", "--subset-field=rejected"}}) {
+    EXPECT_NE(error_of(arguments), "") << arguments[1];
+  }
+  for (const std::vector<const char*>& arguments :
+       std::vector<std::vector<const char*>>{{"pairs", "--context-field=text"},
+                                             {"pairs", "--subset-field=prompt"},
+                                             {"pairs", "--id-field=prompt"},
+                                             {"pairs", "--chosen-field=prompt", "--context-field=question"}}) {
+    EXPECT_EQ(error_of(arguments), "") << arguments[1];
+  }
+}
+
 TEST_F(CommandLineTest, AShardIsOneOfSeveral) {
   const auto shard = options({"a", "--shard", "2", "--num-shards", "3"});
   EXPECT_EQ(shard.shard, 2);

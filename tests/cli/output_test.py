@@ -144,9 +144,28 @@ class OutputTest(program.ProgramTest):
         self.docs.unlink()
         before = self.out.read_bytes()
         done = self.score("--resume")
-        self.assertEqual(done.returncode, 3)
-        self.assertIn("already complete", done.stderr.decode())
+        said = "37 rows (6 bad); the input was not read (--overwrite in place of --resume scores it again)"
+        self.assert_exit(done, 3, f"{self.out}: already complete, {said}")
         self.assertEqual(self.out.read_bytes(), before)
+
+    def test_the_exit_code_of_a_complete_output_is_up_to_this_run(self):
+        for recorded, first in ((3, ()), (0, ("--errors-ok",))):
+            self.assertEqual(self.score("--overwrite", *first).returncode, recorded)
+            rows, state = self.out.read_bytes(), self.state.read_bytes()
+            self.assertEqual(json.loads(state)["exit_code"], recorded)
+            bad = rows.count(b'"reward":null')
+            for more, code in (((), 3), (("--errors-ok",), 0), (("--max-errors", bad + 1), 3),
+                               (("--max-errors", bad), 1), (("--max-errors", bad, "--errors-ok"), 1)):
+                metadata = self.folder / "metadata.json"
+                done = self.score("--resume", "--metadata", metadata, *more)
+                self.assertEqual(done.returncode, code, (recorded, more))
+                found = json.loads(metadata.read_text())
+                self.assertEqual(found["exit_code"], code)
+                stopped_by = f"--max-errors: {bad} bad rows" if code == 1 else None
+                self.assertEqual(found["stopped_by"], stopped_by)
+                if stopped_by:
+                    self.assert_exit(done, 1, stopped_by)
+            self.assertEqual((self.out.read_bytes(), self.state.read_bytes()), (rows, state))
 
     def test_fingerprint_is_the_one_of_the_state(self):
         self.score("--spans", "--chunk-size", "32", "--threads", "1")
@@ -245,7 +264,9 @@ class OutputTest(program.ProgramTest):
 
     def test_max_errors_leaves_the_partial_file(self):
         done = self.score("--max-errors", "2")
-        self.assertEqual(done.returncode, 1)
+        self.assert_exit(done, 1, "stopped by --max-errors: ")
+        told = f"are in {self.partial}; the same command with --resume and a larger --max-errors goes on"
+        self.assert_exit(done, 1, told)
         self.assertEqual(self.names(), ["docs.jsonl", "rewards.jsonl.partial", "rewards.jsonl.state"])
         rows = self.partial.read_bytes()
         self.assertEqual(rows.count(b'"reward":null'), 2)

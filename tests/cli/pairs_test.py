@@ -2,7 +2,9 @@
 
 import json
 import math
+import shutil
 import signal
+import subprocess
 
 import program
 from program import line, run, start
@@ -83,6 +85,78 @@ class PairsTest(program.ProgramTest):
         self.assertEqual(run("pairs", "--max-errors", "2", stdin=b"\n".join(lines)).stdout.count(b"\n"), 3)
         self.assertEqual(run("pairs", "--errors-ok", stdin=b"\n".join(lines)).returncode, 0)
 
+    def test_bad_pairs_are_counted_by_subset(self):
+        metadata = self.folder / "metadata.json"
+        lines = b"".join(json.dumps(fields).encode() + b"\n" for fields in [
+            {**pair(1), "subset": "some"}, {"chosen": "x", "subset": "some"}, {"chosen": "x", "subset": "none"},
+            {"chosen": "x", "rejected": "", "subset": "none"}, {"chosen": ["x"], "rejected": "", "subset": "none"},
+            {"prompt": 7, "subset": "none"}]) + b"?\n"
+        done = run("pairs", "--metadata", metadata, stdin=lines)
+        found = json.loads(metadata.read_text())["pairs"]
+        counts = {name: (subset["num_pairs"], subset["num_bad"]) for name, subset in found["subsets"].items()}
+        self.assertEqual(counts, {"some": (1, 1), "none": (0, 4)})
+        self.assertEqual((found["num_pairs"], found["num_bad"]), (1, 6))
+        none = found["subsets"]["none"]
+        self.assertEqual((none["accuracy"], none["confidence_interval"]), (None, None))
+        for words in (", 1 pair, 0 ties, 1 bad pair", "none: no accuracy, 0 pairs, 4 bad pairs", ", 6 bad pairs"):
+            self.assert_exit(done, 3, words)
+        self.assertNotIn("bad pair", run("pairs", stdin=lines.splitlines()[0]).stderr.decode())
+
+    def flattened(self, pairs, *arguments):
+        """By the command that the error of the first line shows, run by a shell."""
+        if shutil.which("jq") is None:
+            self.skipTest("no jq here")
+        lines = b"".join(json.dumps(fields).encode() + b"\n" for fields in pairs)
+        error = json.loads(run("pairs", *arguments, stdin=lines).stdout.splitlines()[0])["error"]
+        command = error[error.index("jq -c"):]
+        done = subprocess.run(["bash", "-c", command], input=lines, capture_output=True, check=True)
+        self.assertEqual(run("pairs", *arguments, stdin=done.stdout).returncode, 0, done.stdout)
+        return [json.loads(row) for row in done.stdout.splitlines()]
+
+    def test_lists_of_messages_are_flattened_by_the_command_of_the_error(self):
+        def messages(*contents):
+            return [{"content": text, "role": "assistant" if i % 2 else "user"} for i, text in enumerate(contents)]
+
+        system, question = {"role": "system", "content": "S"}, {"role": "user", "content": "Q"}
+        good, bad = ([{"role": "assistant", "content": text}] for text in ("good", "bad"))
+        texts = {"chosen": "good", "rejected": "bad"}
+        whole = {"chosen": messages("Q", "good"), "rejected": messages("Q", "bad")}
+        asked = {"prompt": "Q\n\n", **texts}
+        cases = [
+            # TRL: the prompt within both, and beside them.
+            ({**whole, "tags": [{"content": 1}]}, {**asked, "tags": [{"content": 1}]}),
+            ({"prompt": [system, question], "chosen": good, "rejected": bad}, {"prompt": "S\n\nQ\n\n", **texts}),
+            ({"prompt": [question], "chosen": messages("A", "good"), "rejected": messages("A", "bad")},
+             {"prompt": "Q\n\nA\n\n", **texts}),
+            # As data sets of rated answers have it: the prompt is the first message, too.
+            ({"prompt": "Q", **whole}, asked),
+            ({"prompt": None, **whole}, asked),
+            ({"prompt": "Q", "chosen": good, "rejected": bad}, asked),
+            ({"prompt": [question], **texts}, asked),
+            # RewardBench: nothing to do.
+            ({"prompt": "Q", "subset": "chat", **texts}, {"prompt": "Q", "subset": "chat", **texts}),
+            (texts, texts),
+            # Several turns, the same answer twice, an answer longer by a turn, one that differs from the start.
+            ({"chosen": messages("Q", "A", "R", "good"), "rejected": messages("Q", "A", "R", "bad")},
+             {"prompt": "Q\n\nA\n\nR\n\n", **texts}),
+            ({"chosen": messages("Q", "good"), "rejected": messages("Q", "good")}, {**asked, "rejected": "good"}),
+            ({"chosen": messages("Q", "good", "more", "end"), "rejected": messages("Q", "bad")},
+             {**asked, "chosen": "good\n\nmore\n\nend"}),
+            ({"chosen": messages("Q", "good"), "rejected": messages("P", "bad")},
+             {"prompt": "", "chosen": "Q\n\ngood", "rejected": "P\n\nbad"}),
+        ]
+        found = self.flattened([fields for fields, _ in cases])
+        for (fields, expected), row in zip(cases, found, strict=True):
+            self.assertEqual(row, expected, fields)
+
+    def test_the_command_has_the_names_of_the_fields(self):
+        names = ["it's", 'a "b" \\(1)', "$HOME"]
+        texts = [[{"role": "assistant", "content": text}] for text in ("good", "bad")]
+        fields = {names[0]: texts[0], names[1]: texts[1], names[2]: "Q", "chosen": [{"content": "not ours"}]}
+        row = self.flattened([fields], "--chosen-field", names[0], "--rejected-field", names[1], "--context-field",
+                             names[2])
+        self.assertEqual(row, [{**fields, names[0]: "good", names[1]: "bad", names[2]: "Q\n\n"}])
+
     def test_one_pair_is_a_pair(self):
         said = run("pairs", stdin=json.dumps({"chosen": "a b", "rejected": "a b"}).encode()).stderr.decode()
         self.assertIn(", 1 pair, 1 tie\n", said)
@@ -114,7 +188,8 @@ class PairsTest(program.ProgramTest):
             child.communicate()
 
     def test_options_of_other_commands_are_refused(self):
-        for arguments in (["pairs", "--output", "x"], ["pairs", "--spans"], ["--chosen-field", "x"]):
+        for arguments in (["pairs", "--output", "x"], ["pairs", "--spans"], ["--chosen-field", "x"],
+                          ["pairs", "--rejected-field", "chosen"]):
             done = run(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
 

@@ -185,6 +185,29 @@ class Stops(ProgramTest):
         for lines in (pairs + line(), b"", b"\n"):
             self.assertNotIn(b"no line could", run(stdin=lines).stderr)
 
+    def test_what_made_all_lines_bad_is_told_of(self):
+        pretty = json.dumps([{"text": "a", "id": 1}, {"text": "b", "id": 2}], indent=2).encode()
+        pair = b'{"chosen":"one two","rejected":"three"}\n'
+        for arguments, lines, hint in [
+            (["--context-field", "q"], line(), 'expected the field "q" (--context-field) in every line'),
+            (["--first-chunk", "skip"], line(), "no text has more chunks than are left out by --first-chunk skip"),
+            (["--max-line-bytes", "20"], line("a" * 20), "lines are longer than 20 bytes (--max-line-bytes)"),
+            ([], pretty, "jq -c '.[]'"),
+            ([], b"\n \t" + line().replace(b"{", b"[{").replace(b"}", b"}]"), "jq -c '.[]'"),
+            ([], b"plain text\n", "expected JSON lines, an object each"),
+            ([], line(""), "the first error is: text: no tokens"),
+            (["prompts", "--first-chunk", "skip"], line(), "left out by --first-chunk skip"),
+            (["prompts"], pretty, "jq -c '.[]'"),
+            (["show"], pretty, "jq -c '.[]'"),
+            (["pairs"], b"[" + pair + b"]", "jq -c '.[]'"),
+            (["pairs", "--context-field", "q"], pair, 'expected the field "q" (--context-field) in every line'),
+            (["pairs", "--last-chunk", "drop"], pair, "left out by --last-chunk drop"),
+        ]:
+            with self.subTest(arguments=arguments, hint=hint):
+                process = run(*arguments, stdin=lines)
+                self.assert_exit(process, 3, "prm-score: no line could be scored: ")
+                self.assert_exit(process, 3, hint)
+
     def test_files_that_cannot_be_read_stop_before_the_first_row(self):
         good = self.write("good", line())
         for bad, why in [(self.folder / "missing", "No such file"), (self.folder, "Is a directory")]:

@@ -56,6 +56,11 @@ class LinesTest(ProgramTest):
         self.assertEqual([plan["documents"] for plan in plans], [2, 1])
         self.assertEqual([plan["bad_lines"] for plan in plans], [1, 0])
 
+    def test_help_says_whose_rows_merge_does_not_take(self):
+        for command, is_told in (((), False), (("info",), False), (("pairs",), True), (("prompts",), True)):
+            said = " ".join(run(*command, "--help", model=None).stdout.decode().split())
+            self.assertEqual("merge does not take these rows" in said, is_told, command)
+
     def test_metadata_has_the_shard(self):
         metadata = self.folder / "metadata.json"
         done = run(self.a, "--shard", "auto", "--metadata", metadata, env=task(2))

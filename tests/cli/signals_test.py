@@ -1,6 +1,7 @@
 """prm-score as one part of a pipeline: rows at once, signals, closed pipes. Needs the program as first argument."""
 
 import os
+import pathlib
 import signal
 import time
 import unittest
@@ -41,6 +42,42 @@ class Pipelines(ProgramTest):
             _, output, _ = finish(process)
             self.assertEqual(len(rows_of(rows + output)), 2)
             self.assertIn(f'"stopped_by": "{signal.Signals(number).name}"', path.read_text())
+
+    def test_the_summary_says_that_it_was_interrupted(self):
+        for arguments in ((), ("prompts",), ("pairs",), ("show",)):
+            process = start(*arguments)
+            process.stdin.write(b'{"text":"a few words","chosen":"a few","rejected":"words"}\n')
+            process.stdin.flush()
+            rows = process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(program.TIMEOUT_S), 130)
+            _, output, said = finish(process)
+            self.assertRegex(said, rb"(\A|\n)prm-score: interrupted by SIGINT: 1 row \(0 bad\), ", arguments)
+            self.assertNotIn(b"--resume", said)
+            self.assertTrue(rows + output)
+
+    def test_it_says_where_the_rows_so_far_are(self):
+        for number, more, words in [
+            (signal.SIGTERM, (), "interrupted by SIGTERM: 1 row ("),
+            (signal.SIGHUP, ("--progress", "none"), "interrupted by SIGHUP\n"),
+        ]:
+            out = self.folder / str(number)
+            process = start("--output", out, *more)
+            process.stdin.write(line())
+            process.stdin.flush()
+            partial = pathlib.Path(f"{out}.partial")
+            deadline = time.monotonic() + 60
+            while not (partial.exists() and partial.stat().st_size > 0) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(number)
+            process.wait(program.TIMEOUT_S)
+            said = finish(process)[2].decode()
+            self.assertIn("prm-score: " + words, said)
+            self.assertIn(f"the rows so far are in {partial}; the same command with --resume goes on", said)
+        process = start("--output", self.folder / "out", "--log-level", "warn", "--progress", "none")
+        process.stdin.write(line())
+        code, _, said = finish(process)
+        self.assertEqual((code, said), (0, b""))
 
     def test_one_signal_ends_a_run_whose_reader_has_stalled(self):
         documents = self.write("many.jsonl", line() * 3000)

@@ -90,6 +90,18 @@ TEST(FormatMetadata, PartsStandInTheHeadersOrder) {
                                              "replica_failures", "stopped_by", "exit_code"}));
 }
 
+TEST(FormatMetadata, PairsAreCountedBySubset) {
+  Metadata metadata;
+  auto& pairs = metadata.pairs.emplace();
+  pairs.add(0, "");
+  pairs.add_bad("hard");
+  const Json json = Json::parse(format_metadata(metadata)).at("pairs");
+  EXPECT_EQ(json.at("accuracy"), 0.5);
+  EXPECT_EQ(json.at("subsets"), Json::parse(R"({"hard": {"accuracy": null, "num_pairs": 0, "num_ties": 0, "num_bad": 1,
+                                                        "confidence_interval": null}})"));
+  EXPECT_EQ(json.at("num_bad"), 1);
+}
+
 TEST(FormatMetadata, SaysThatWeightsAreRandom) {
   Metadata metadata;
   metadata.checkpoint.emplace().random_weights = "/c/config.json";

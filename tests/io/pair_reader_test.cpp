@@ -72,5 +72,16 @@ TEST(PairParserTest, BadLinesNameWhatIsWrong) {
   EXPECT_EQ(std::get<LineError>(error).origin.id_json, "\"x\"");
 }
 
+TEST(PairParserTest, NothingButAListOfMessagesIsToBeFlattened) {
+  for (const char* list : {R"(["hi"])", R"([])", R"([{"role":"user"}])", R"([{"content":[{"type":"text"}]}])",
+                           R"([{"from":"human","value":"hi"}])", R"([{"content":"hi"},"hi"])"}) {
+    EXPECT_EQ(error_of(parse(std::string(R"({"rejected":"r","chosen":)") + list + "}")),
+              "chosen: expected a string, got an array")
+        << list;
+  }
+  EXPECT_EQ(error_of(parse(R"({"rejected":"r","chosen":{"content":"hi"}})")),
+            "chosen: expected a string, got an object");
+}
+
 }  // namespace
 }  // namespace prm_score

@@ -47,5 +47,20 @@ TEST(PairSummaryTest, SubsetsAreThoseOfPairsThatNameOne) {
   EXPECT_EQ(summary.subsets.at("chat").accuracy(), 0.5);
 }
 
+TEST(PairSummaryTest, BadPairsAreCountedApart) {
+  PairSummary summary;
+  summary.add(1, "chat");
+  summary.add_bad("chat");
+  summary.add_bad("code");
+  summary.add_bad("");
+  EXPECT_EQ(summary.all.num_bad, 3);
+  EXPECT_EQ(summary.all.num_pairs, 1);
+  ASSERT_EQ(summary.subsets.size(), 2u);
+  EXPECT_EQ(summary.subsets.at("chat").num_bad, 1);
+  EXPECT_EQ(summary.subsets.at("chat").accuracy(), 1);
+  EXPECT_EQ(summary.subsets.at("code").num_bad, 1);
+  EXPECT_EQ(summary.subsets.at("code").num_pairs, 0);
+}
+
 }  // namespace
 }  // namespace prm_score

@@ -31,9 +31,10 @@ enum class RunEnd {
 
 // What ends a run before its input does, and who watches it.
 struct RunControl {
-  std::optional<int64_t> max_errors;           // bad rows
-  const std::atomic<bool>& stop;               // set by a signal handler, say
-  std::function<void()> after_line = nullptr;  // called when a line is answered and counted; may be empty
+  std::optional<int64_t> max_errors;                         // bad rows
+  const std::atomic<bool>& stop;                             // set by a signal handler, say
+  std::function<void()> after_line = nullptr;                // called when a line is answered and counted; may be empty
+  std::function<void(const LineError&)> bad_line = nullptr;  // called with what the reader calls bad; may be empty
 };
 
 // Answers every line of the input, the bad ones with error rows. `counts` is right whenever an Error leaves this

@@ -82,11 +82,15 @@ class RowLineReader {
   [[nodiscard]] InputSize size() const { return {lines_.total_input_bytes(), limit_}; }
   [[nodiscard]] InputSummary summary() const;  // of what was read so far
 
+  // Whether the first line of a file so far begins with `[`, as a JSON array does.
+  [[nodiscard]] bool begins_as_array() const { return begins_as_array_; }
+
  private:
   int64_t max_line_bytes_;
   std::optional<int64_t> limit_;
   LineReader lines_;
   std::vector<int64_t> num_rows_of_files_;
+  bool begins_as_array_ = false;
 };
 
 // Documents from the lines of a RowLineReader; a line that is too long is a LineError. Not thread-safe.
@@ -104,6 +108,7 @@ class JsonlReader {
   [[nodiscard]] int64_t num_input_bytes() const { return lines_.num_input_bytes(); }  // see LineReader
   [[nodiscard]] InputSize size() const { return lines_.size(); }
   [[nodiscard]] InputSummary summary() const { return lines_.summary(); }  // see RowLineReader
+  [[nodiscard]] bool begins_as_array() const { return lines_.begins_as_array(); }
 
  private:
   RowLineReader lines_;

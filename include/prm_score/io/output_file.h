@@ -73,8 +73,8 @@ class OutputFile {
   // shorter.
   void finish(const RunCounts& counts, int exit_code, const InputSummary& input = {});
 
-  // Of a complete output: renames F.partial if an earlier run had no time to. Gives its exit code.
-  int complete();
+  // Of a complete output: renames F.partial if an earlier run had no time to. Throws Error.
+  void complete();
 
  private:
   class Impl;

@@ -13,8 +13,11 @@
 
 namespace prm_score {
 
+// The context where no other field is named, and a line has it and it is not null.
+inline constexpr char kUsualContextField[] = "prompt";
+
 // Names of the input's fields; those of id and kept fields are in InputFields, whose `text` is not used. Its `context`
-// is needed in every line; if not given, `prompt` is the context where a line has one that is not null.
+// is needed in every line.
 struct PairFields {
   std::string chosen = "chosen";
   std::string rejected = "rejected";
@@ -38,9 +41,13 @@ class PairParser {
   [[nodiscard]] PairLine parse(std::string_view line, RowOrigin origin) const;
 
  private:
+  // As why_not_string(), with the help that people with chat data need.
+  [[nodiscard]] std::string why_no_text(const std::string& key, const JsonMember* field) const;
+
   InputFields fields_;
   PairFields pair_fields_;
   JsonMemberSelection wanted_;
+  std::string flattening_;  // a command of the shell
 };
 
 // Not thread-safe.
@@ -53,6 +60,7 @@ class PairReader {
 
   [[nodiscard]] int64_t num_lines() const { return lines_.num_lines(); }  // blank ones too
   [[nodiscard]] InputSize size() const { return lines_.size(); }
+  [[nodiscard]] bool begins_as_array() const { return lines_.begins_as_array(); }
 
  private:
   RowLineReader lines_;

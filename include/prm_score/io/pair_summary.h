@@ -13,6 +13,7 @@ struct PairAccuracy {
   int64_t num_pairs = 0;
   int64_t num_ties = 0;
   int64_t num_right = 0;  // without ties
+  int64_t num_bad = 0;    // pairs without two rewards: in none of the numbers above
 
   void add(double margin);
 
@@ -29,6 +30,9 @@ struct PairSummary {
   std::map<std::string, PairAccuracy> subsets;  // of the pairs that name one
 
   void add(double margin, const std::string& subset);
+
+  // `subset`: empty if the line does not say, or is no object.
+  void add_bad(const std::string& subset);
 };
 
 }  // namespace prm_score
