@@ -226,9 +226,11 @@ void resolve_shard(Options& options) {
     throw UsageError("--num-shards: expected --shard with it, got none");
   }
   if (options.shard && *options.shard >= *options.num_shards) {
-    throw UsageError("--shard: expected a number from 0 to " + std::to_string(*options.num_shards - 1) +
-                     " (--num-shards is " + std::to_string(*options.num_shards) + "), got " +
-                     std::to_string(*options.shard));
+    const std::string last = std::to_string(*options.num_shards - 1);
+    throw UsageError(
+        "--shard: expected a number from 0 to " + last + " (--num-shards is " + std::to_string(*options.num_shards) +
+        "), got " + std::to_string(*options.shard) +
+        (options.is_shard_auto ? ", this task's; shards count from 0, as tasks of --array=0-" + last : ""));
   }
 }
 
