@@ -16,7 +16,7 @@ PYTHON_SCRIPTS = sorted(
 SHELL_SCRIPTS = sorted(
     path for folder in FOLDERS for path in folder.glob("*.sh") if path.read_text(encoding="utf-8").startswith("#!")
 )
-STANDARD_LIBRARY_ONLY = {"bench", "scale", "soak"}
+STANDARD_LIBRARY_ONLY = {"bench", "drift", "scale", "soak"}
 # What makes a script reach its packages, where it does not load them at once.
 ARGUMENTS = {"compare_prompts": ["--binary", "none", "data/tiny-judge"]}
 
