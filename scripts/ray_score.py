@@ -35,6 +35,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 import pyarrow.fs as pafs
 from ray_scoring import storage
 from ray_scoring.blocks import BlockOptions, InputFile

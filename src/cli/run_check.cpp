@@ -188,6 +188,10 @@ int check(const Run& run) {
   if (const int code = finish_run(finished, options, stop, start); end == RunEnd::kStopped) return code;
   if (now.rows.empty()) throw Error("fixtures: expected at least one line that is not blank, found none");
   if (options.update) {
+    if (metadata.counts.num_scored_rows == 0) {
+      throw Error("--update: expected fixtures of which at least one can be scored, found none; line " +
+                  std::to_string(now.rows.front().line) + ": " + now.rows.front().error);
+    }
     report.write(update(run, opened, now));
     return kSame;
   }

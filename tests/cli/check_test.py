@@ -217,6 +217,15 @@ class Golden(CheckTest):
         names = sorted(path.name for path in self.folder.iterdir())
         self.assertEqual(names, ["docs.jsonl", "golden.jsonl", "golden.jsonl.metadata.json"])
 
+    def test_no_golden_of_fixtures_that_cannot_be_scored(self):
+        self.docs.write_bytes(b'{"body":"a"}\n{"body":"b"}\n')
+        done = self.check("--update")
+        self.assert_could_not_run(done, "--update: expected fixtures of which at least one can be scored, found none")
+        self.assertIn(b'line 1: text: missing field "text"', done.stderr)
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["docs.jsonl"])
+        self.docs.write_bytes(b'{"body":"a"}\n{"text":"b"}\n')
+        self.assertEqual(self.check("--update").returncode, 0)
+
     def test_may_be_what_prm_score_printed(self):
         self.golden.write_bytes(run(self.docs).stdout)
         self.assert_same(self.check(), "not compared: ids of 3 rows")
@@ -432,8 +441,8 @@ class CannotRun(CheckTest):
                 self.golden.write_bytes(good.splitlines(keepends=True)[0] + bad + b"\n" + good)
                 self.assert_could_not_run(self.check(), f"{self.golden}: line 2: expected a row of prm-score: {message}")
         self.golden.write_bytes(FIXTURES)
-        self.assert_could_not_run(self.check(), f"{self.golden}: line 1: expected a row of prm-score: expected a row of "
-                                                "scoring, got what looks like a document, which prm-score scores")
+        self.assert_could_not_run(self.check(), f"{self.golden}: line 1: expected a row of prm-score, got what "
+                                                "looks like a document, which prm-score scores")
         self.golden.write_bytes(good)
         for bad in (b"", b"{", b"[]", b'{"state":{"format":9}}'):
             self.metadata.write_bytes(bad)

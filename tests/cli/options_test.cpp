@@ -1,6 +1,8 @@
 #include "prm_score/cli/options.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
@@ -288,8 +290,10 @@ TEST_F(CommandLineTest, ShardAutoIsTheTaskOfSlurm) {
   setenv("SLURM_ARRAY_TASK_ID", "3", 1);
   EXPECT_EQ(options({"--shard=auto", "--num-shards=4"}).shard, 3);
   EXPECT_EQ(options({"--shard=auto", "--shard=1", "--num-shards=4"}).shard, 1);
-  EXPECT_EQ(error_of({"--shard=auto", "--num-shards=3"}),
-            "--shard: expected a number from 0 to 2 (--num-shards is 3), got 3");
+  EXPECT_EQ(
+      error_of({"--shard=auto", "--num-shards=3"}),
+      "--shard: expected a number from 0 to 2 (--num-shards is 3), got 3, this task's; shards count from 0, as tasks "
+      "of --array=0-2");
   unsetenv("SLURM_ARRAY_TASK_ID");
 }
 
@@ -484,11 +488,46 @@ TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {
   EXPECT_EQ(error_of({"-x"}), "\"-x\": expected an option of prm-score (see --help), got an unknown one");
   EXPECT_EQ(error_of({"prompts", "--spans"}),
             "\"--spans\": expected an option of prm-score prompts (see --help), got an unknown one");
-  EXPECT_EQ(error_of({"info", "a"}), "\"a\": expected only options of prm-score info (see --help), got a word");
+  EXPECT_EQ(
+      error_of({"info", "a"}),
+      "\"a\": expected only options of prm-score info (see --help), got a word; documents to plan for are named by "
+      "--plan");
   EXPECT_EQ(error_of({"--spans", "prompts"}), "--spans: expected an option of prompts, got one that it does not have");
   EXPECT_EQ(
       error_of({"a", "prompts", "b"}),
       "\"a\": expected files behind the subcommand prompts, got one before it (a file of that name is ./prompts)");
+}
+
+TEST_F(CommandLineTest, TheNearestOptionIsNamed) {
+  const std::string unknown = ": expected an option of prm-score (see --help), got an unknown one";
+  EXPECT_EQ(error_of({"--modle", "m"}), "\"--modle\"" + unknown + "; the nearest is --model");
+  EXPECT_EQ(error_of({"--modle=m"}), "\"--modle=m\"" + unknown + "; the nearest is --model");
+  EXPECT_EQ(error_of({"--verison"}), "\"--verison\"" + unknown + "; the nearest is --version");
+  EXPECT_EQ(
+      error_of({"pairs", "--chosen-feld=a"}),
+      "\"--chosen-feld=a\": expected an option of prm-score pairs (see --help), got an unknown one; the nearest is "
+      "--chosen-field");
+}
+
+TEST_F(CommandLineTest, TheNearestSubcommandIsNamedWhereNoFileIsCalledSo) {
+  EXPECT_EQ(parse({"pair", "a.jsonl"}).warnings,
+            Words{"\"pair\": expected a file or a subcommand, found neither; the nearest subcommand is pairs"});
+  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
+           {"docs.jsonl"}, {"a.jsonl", "pair"}, {"prompts", "pair"}, {"./pair"}, {"-"}, {}}) {
+    EXPECT_EQ(parse(words).warnings, Words{}) << words.size();
+  }
+  const std::string folder = testing::TempDir() + "prm_score_options_test";
+  const auto before = std::filesystem::current_path();
+  std::filesystem::create_directory(folder);
+  std::filesystem::current_path(folder);
+  std::ofstream("pair") << "{}\n";
+  EXPECT_EQ(parse({"pair"}).warnings, Words{});
+  std::filesystem::current_path(before);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(CommandLineTest, HelpOfPairsSaysWhereTheAccuracyGoes) {
+  EXPECT_NE(parse({"pairs", "--help"}).text.value_or("").find("--metadata."), std::string::npos);
 }
 
 TEST_F(CommandLineTest, HelpNamesEveryOptionAndItsDefault) {
