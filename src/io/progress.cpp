@@ -107,7 +107,8 @@ std::string ProgressMeter::time_text(ProgressTime now) const {
 std::string ProgressMeter::bytes_text() const {
   constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB"};
   const int64_t done = samples_.back().counts.num_input_bytes;
-  const auto total = is_limit_nearer(samples_.back().counts) ? std::nullopt : size_.num_bytes;
+  std::optional<int64_t> total;
+  if (!is_limit_nearer(samples_.back().counts)) total = size_.num_bytes;
   double unit_bytes = 1;
   size_t unit = 0;
   while (static_cast<double>(total.value_or(done)) >= 999.5 * unit_bytes && unit + 1 < std::size(kUnits)) {
