@@ -15,8 +15,8 @@
 //                     "max_positions": 32768, "max_context": 32640, "max_batch_tokens": 2048, "prefix_sharing": true}
 //   counts           {"lines": 9, "scored_rows": 7, "bad_rows": 1, "tokens": 2100, "chunks": 35,
 //                     "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 2}}
-//   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0,
-//                    "num_bad": 1, "confidence_interval": [0.37, 0.96], "subsets": {"chat": {..the same..}, ..}}; see pair_summary.h
+//   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0, "num_bad": 1,
+//                    "confidence_interval": [0.37, 0.96], "subsets": {"chat": {..the same..}, ..}}; see pair_summary.h
 //   state            of the metadata of a golden only: run_state.h's of the run that gave it
 //   elapsed_seconds  3.25                        from the start of the program
 //   times            {"load_seconds": 0.4, "self_check_seconds": 0.0, "scoring_seconds": 2.7, "read_seconds": 0.01,
