@@ -10,6 +10,10 @@
 # servers. Needs root, debootstrap and git.
 set -euo pipefail
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  exit
+fi
 suite=bookworm
 user=root
 uncommitted=0

@@ -16,7 +16,7 @@ table says so. One that cannot be installed, started or finished stands in the t
 Written to the folder --out: results.json (all raw times), report.md, growth.svg. --update-readme also copies them to
 data/bench/ (of a GPU: data/bench/cuda/) and puts the table between the two marks of the device in the README.
 
-Rivals, for --rivals, each NAME or NAME@float32 or NAME@bfloat16:
+Rivals, for --rivals, each NAME, NAME@float32 or NAME@bfloat16 (prm-score and ctranslate2 also @int8):
   prm-score (itself, in another dtype), transformers-one, transformers-batch, transformers-prefix, llama-f32,
   llama-f32-f16cache, llama-bf16, llama-q8_0, ctranslate2, vllm
 
@@ -116,7 +116,7 @@ SETS = argument(parse_sets, "WORDS:COUNT,.. such as 200:8,850:4")
 NUMBERS = argument(positive_numbers, "positive integers separated by commas")
 NUMBER = argument(positive, "a positive integer")
 CHECKPOINTS = argument(checkpoint_names, "judge, random or judge,random")
-RIVALS = argument(parse_rivals, "names of rivals, each with @float32, @bfloat16 or nothing")
+RIVALS = argument(parse_rivals, "names of rivals, each with @float32, @bfloat16, where there is one @int8, or nothing")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

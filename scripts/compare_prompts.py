@@ -13,6 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 from reference import Options, load_tokenizer, reference_prompts
 
 ROOT = Path(__file__).resolve().parent.parent

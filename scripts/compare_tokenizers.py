@@ -16,6 +16,9 @@ import subprocess
 import sys
 import unicodedata
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 from tokenizers import Tokenizer
 
 from make_tokenizer_goldens import encode, load

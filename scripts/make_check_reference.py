@@ -7,11 +7,15 @@ their hash, log-odds and rewards within 1e-4. Run it again when fixtures or judg
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 from make_checkpoints import ReferenceModel
 from reference import Options, load_tokenizer, reference_prompts, reference_reward, windows
 
@@ -37,6 +41,7 @@ def reference_row(model: ReferenceModel, tokenizer, document: dict[str, str]) ->
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     tokenizer = load_tokenizer(JUDGE)
     model = ReferenceModel(JUDGE, (tokenizer.label_id("A"), tokenizer.label_id("B")))
     documents = [json.loads(line) for line in (FOLDER / "fixtures.jsonl").read_text(encoding="utf-8").splitlines()]

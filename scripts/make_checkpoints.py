@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 import torch
 import transformers
 

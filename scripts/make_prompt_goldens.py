@@ -15,6 +15,9 @@ import struct
 from importlib.metadata import version
 from pathlib import Path
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 from reference import Options, load_tokenizer, reference_prompts
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,6 +12,9 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 from make_checkpoints import ReferenceModel
 from reference import Options, load_tokenizer, reference_prompts, reference_reward, windows
 

@@ -30,6 +30,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 import sentencepiece
 
 DATA = Path(__file__).resolve().parents[1] / "data"

@@ -13,10 +13,14 @@ Usage: pip install tokenizers==0.23.3, then scripts/make_tokenizer_goldens.py (t
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import random
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 import tokenizers
 from tokenizers import Tokenizer
 
@@ -97,6 +101,7 @@ def decodings(kinds: dict[str, Tokenizer]) -> dict:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for name, kind in KINDS.items():
         (FOLDER / name).mkdir(parents=True, exist_ok=True)
         text = json.dumps(make_tokenizer(kind), ensure_ascii=False, separators=(",", ":"))

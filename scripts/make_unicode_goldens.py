@@ -8,11 +8,15 @@
 Usage: pip install tokenizers==0.23.3 unicodedata2, then scripts/make_unicode_goldens.py (takes about two minutes).
 """
 
+import argparse
 import json
 import pathlib
 import random
 import zlib
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 import tokenizers
 import unicodedata2
 from tokenizers import Regex, normalizers, pre_tokenizers
@@ -139,6 +143,7 @@ def write(name, value):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     known = [(pattern, text) for pattern in KNOWN_PATTERNS.values() for text in TEXTS]
     write("splits.json", {
         "known_patterns": KNOWN_PATTERNS,

@@ -14,9 +14,13 @@ normaliser (NFC, NFD), which is older. No published data file would give the sam
 Usage: pip install tokenizers==0.23.3, then scripts/make_unicode_tables.py (from anywhere; takes about two minutes).
 """
 
+import argparse
 import pathlib
 import string
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
 
@@ -143,6 +147,7 @@ def newest(versions, is_known):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     text = "".join(map(chr, CODE_POINTS))
     category = general_categories(text)
     check_shorthands(text, category)

@@ -35,6 +35,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from train import required_packages  # noqa: F401
+
+# isort: split
 import pyarrow.fs as pafs
 from ray_scoring import storage
 from ray_scoring.blocks import BlockOptions, InputFile
@@ -54,6 +57,9 @@ REFUSED = re.compile(
     r"-o.*|--(output|resume|overwrite|metadata|limit|shard|num-shards|max-errors|errors-ok|fingerprint)(=.*)?"
 )
 """Options of prm-score that say something of the run as a whole, which is this script's."""
+
+OPTION_VARIABLE = re.compile(r"PRM_SCORE_(?!TEST_|TORCH_DIR$).*")
+"""Of the environment: prm-score on one machine would take it for an option, that of an actor does not see it."""
 
 
 def amount(text: str) -> float:
@@ -211,6 +217,8 @@ class Run:
     def run(self) -> int:
         """The exit code. Throws InputError."""
         args = self._args
+        if unused := [name for name in sorted(os.environ) if OPTION_VARIABLE.fullmatch(name)]:
+            self._say(f"warning: {', '.join(unused)}: not used; options of prm-score follow --")
         connect(args.address)
         cluster = Cluster(ActorResources(args.cpus_per_actor, args.gpus_per_actor, args.actors))
         fingerprint, machines = cluster.fingerprint(self._command)

@@ -23,7 +23,7 @@ readonly venv_python=$deps_dir/venv/bin/python
 readonly build_packages=(g++ cmake ninja-build pkg-config ca-certificates libpcre2-dev libsentencepiece-dev
   nlohmann-json3-dev libspdlog-dev libcli11-dev libpugixml-dev libssl-dev libzstd-dev zlib1g-dev libjs-chart.js)
 # shellcheck disable=SC2034
-readonly test_packages=(libgtest-dev python3)
+readonly test_packages=(libgtest-dev python3 jq)
 # shellcheck disable=SC2034
 readonly clang_version=16
 # Apertium: the translator of the training scripts; strace: kills at chosen system calls; clang: fuzzing; zsh, fish and

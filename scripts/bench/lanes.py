@@ -22,7 +22,7 @@ PILOT_SECONDS = 300
 CONVERT_SECONDS = 1800
 PROCESS_BYTES = 1.5e9
 """A process needs so much beside its weights: libraries, activations, caches. A rough guess."""
-WEIGHT_BYTES = {"float32": 4.0, "bfloat16": 2.0}
+WEIGHT_BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.0}
 
 
 @dataclass(frozen=True)

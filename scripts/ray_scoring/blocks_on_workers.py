@@ -137,7 +137,8 @@ class BlockScorer:
     def _running(self) -> ScorerProcess:
         with self._starting:
             if self._process is None or self._process.has_ended:
-                self._process = ScorerProcess(self._command.program, self._command.options)
+                max_line_bytes = self._expected.rows["--max-line-bytes"]
+                self._process = ScorerProcess(self._command.program, self._command.options, max_line_bytes)
                 self._check_fingerprint()  # while it loads its model
             return self._process
 

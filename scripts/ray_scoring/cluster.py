@@ -39,6 +39,8 @@ _MOST_READERS = 4
 _BLOCKS_IN_PIPE = 2
 """Of each actor: while one is scored, the next one is there."""
 _READ: Any = read_unfinished  # a generator of tables, which the type of map_batches does not know
+_SERVICES: Any = ray._private.services  # a type there says str where its text says None, too
+_RAYLET: Any = ray._raylet  # compiled: no types
 _WORKER_MODULES: tuple[ModuleType, ...] = (
     *(blocks, blocks_on_workers, errors, fingerprint, jsonl_lines, parquet_lines, rows, scorer_process, storage),
 )
@@ -73,10 +75,9 @@ class Work:
 
 def connect(address: str | None) -> None:
     """To a cluster, or to one on this machine that ends with the program. Throws InputError."""
-    if address is not None:
-        _check_reachable(address)
     _quieten()
     try:
+        _check_reachable(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         place = f"--address {address}" if address else "Ray"
@@ -94,17 +95,31 @@ def _quieten() -> None:
             handler.setLevel(logging.CRITICAL)
 
 
-def _check_reachable(address: str) -> None:
+def _check_reachable(address: str | None) -> None:
     """Ray itself would try for minutes."""
-    if address in ("auto", "local"):
+    found, source = _meant(address)
+    if found in ("auto", "local"):
         return
-    found = re.fullmatch(r"\[?([^/\[\]]+)\]?:([0-9]+)", address)
-    if found is None:
-        raise InputError(f"--address: expected HOST:PORT, auto or local, found {address!r}")
+    parts = re.fullmatch(r"\[?([^/\[\]]+)\]?:([0-9]+)", found)
+    if parts is None:
+        raise InputError(f"{source}: expected HOST:PORT, auto or local, found {found!r}")
     try:
-        socket.create_connection((found[1], int(found[2])), _CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"--address {address}: no cluster answers: {_one_line(error)}") from error
+        socket.create_connection((parts[1], int(parts[2])), _CONNECT_SECONDS).close()
+        # Something answers; if it is no head, or another port of one, this gives up after 40 seconds.
+        _RAYLET.GcsClient(address=_SERVICES.canonicalize_bootstrap_address(found))
+    except (OSError, OverflowError, ray.exceptions.RayError) as error:
+        raise InputError(f"{source} {found}: no cluster answers: {_one_line(error)}") from error
+
+
+def _meant(address: str | None) -> tuple[str, str]:
+    """Where Ray would look for a cluster, and what says so."""
+    if address is not None and address != "auto":
+        return address, "--address"
+    if (given := os.environ.get("RAY_ADDRESS", "auto")) not in ("", "auto"):
+        return given, "RAY_ADDRESS"
+    # `ray start` leaves a note, which outlives a cluster that was killed.
+    noted = _SERVICES.canonicalize_bootstrap_address(address)
+    return noted or "auto", "ray start's note of a cluster here (--address local starts a new one):"
 
 
 def _one_line(error: BaseException) -> str:
@@ -143,8 +158,7 @@ class Cluster:
     def fingerprint(self, command: ScorerCommand) -> tuple[Fingerprint, str]:
         """Of all nodes, and in what their machines differ. Throws InputError if they would not write the same rows."""
         asked = {node: self._on_node(node, take_fingerprint, command.program, command.options) for node in self._nodes}
-        answers = _answers({self._name(node): reference for node, reference in asked.items()})
-        (first, expected), *others = answers.items()
+        (first, expected), *others = _answers([(self._name(node), reference) for node, reference in asked.items()])
         machines = []
         for name, found in others:
             if different := differences(expected.rows, found.rows, (f"on {first}", f"on {name}")):
@@ -156,14 +170,12 @@ class Cluster:
     def check_finished(self, work: Work, finished: Mapping[int, dict[int, str]]) -> None:
         """Reads finished blocks again. Throws InputError if one is not what it was."""
         local = _here() if _is_any_local(work.files) else None
-        asked = {
-            work.files[index].name: _remote(changed_blocks, node=local).remote(
-                index, work.files[index], work.options, blocks
-            )
-            for index, blocks in finished.items()
-            if blocks
-        }
-        changed = [found for found in _answers(asked).values() if found]
+        asked = []
+        for index, hashes in finished.items():
+            if hashes:
+                arguments = (index, work.files[index], work.options, hashes)
+                asked.append((work.files[index].name, _remote(changed_blocks, node=local).remote(*arguments)))
+        changed = [found for _, found in _answers(asked) if found]
         if changed:
             raise InputError(f"--resume: {changed[0]}")
 
@@ -240,18 +252,19 @@ def _is_any_local(files: Sequence[InputFile]) -> bool:
     return any(file.place.is_local for file in files)
 
 
-def _answers(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """By the names of those asked, which are told while they keep others waiting. Throws InputError."""
-    names = {reference: name for name, reference in asked.items()}
+def _answers(asked: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Of those asked, with their names, which need not differ; told while they keep others waiting. Throws
+    InputError."""
+    names = {reference: name for name, reference in asked}
     waiting = list(names)
     while waiting:
         _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=_PATIENCE_SECONDS)
         if waiting:
             print(f"ray_score: waiting for {', '.join(names[one] for one in waiting)}", file=sys.stderr)
-    answers = {}
-    for name, reference in asked.items():
+    answers = []
+    for name, reference in asked:
         try:
-            answers[name] = ray.get(reference)
+            answers.append((name, ray.get(reference)))
         except ray.exceptions.RayError as error:
             raise InputError(f"{name}: {_plain_error(error)}") from error
     return answers

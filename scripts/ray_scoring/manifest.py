@@ -58,6 +58,7 @@ class Manifest:
     identity: RunIdentity
     blocks: dict[tuple[int, int], FinishedBlock] = field(default_factory=dict)
     is_complete: bool = False
+    _hashes: dict[int, dict[int, str]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def num_rows(self) -> int:
@@ -69,10 +70,12 @@ class Manifest:
 
     def finished(self, file: int) -> dict[int, str]:
         """Hashes of a file's finished blocks, by their numbers."""
-        return {number: block.sha256 for (of, number), block in self.blocks.items() if of == file}
+        return self._hashes.get(file, {})
 
     def add(self, block: FinishedBlock) -> None:
+        """Nothing else fills `blocks`."""
         self.blocks[block.file, block.number] = block
+        self._hashes.setdefault(block.file, {})[block.number] = block.sha256
 
     def unfinished_files(self) -> list[int]:
         return [file for file in range(len(self.identity.inputs)) if not self.is_file_finished(file)]

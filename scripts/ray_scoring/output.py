@@ -66,17 +66,16 @@ class Output:
         self._manifest_place = self._folder.inside("_manifest.json" if options.kind.is_folder else "manifest.json")
         self._options = options
         self._lock: int | None = None
-        self._is_open = False
+        self._is_open = self._is_resumed = False
         self._written_at, self._write_seconds = 0.0, 0.0
         if not options.resume and not options.overwrite:
-            for there in self._in_the_way():
-                raise InputError(f"{there.name}: already there; give --resume to go on, --overwrite to begin anew")
+            self._expect_nothing_there()
 
     def begin(self, identity: RunIdentity) -> Manifest:
         """The manifest to go on with, perhaps a complete one. Throws InputError if the earlier run was another."""
         self.manifest = Manifest(identity)
         if self._options.resume and storage.exists(self._manifest_place):
-            self.manifest = self._resumed(identity)
+            self.manifest, self._is_resumed = self._resumed(identity), True
         elif self._options.resume:
             for there in self._in_the_way():
                 raise InputError(f"{there.name}: --resume: {self._manifest_place.name}: no such file")
@@ -86,10 +85,16 @@ class Output:
         """Makes place, or drops what an interrupted run left half done. Throws InputError."""
         storage.make_folder(self._folder)
         self._take_lock()
-        if self._options.overwrite:
-            self._clear()
-        self._drop_unknown_parts()
-        self._write_manifest()
+        try:
+            if self._options.overwrite:
+                self._clear()
+            else:
+                self._expect_no_other_run()
+            self._drop_unknown_parts()
+            self._write_manifest()
+        except BaseException:
+            self._drop_lock()
+            raise
         self._is_open = True
 
     def add(self, block: FinishedBlock, rows: bytes) -> None:
@@ -126,6 +131,17 @@ class Output:
             self._write_manifest()
         self._drop_lock()
 
+    def _expect_nothing_there(self) -> None:
+        for there in self._in_the_way():
+            raise InputError(f"{there.name}: already there; give --resume to go on, --overwrite to begin anew")
+
+    def _expect_no_other_run(self) -> None:
+        """That has come to its end after this one had looked."""
+        if not self._is_resumed:
+            self._expect_nothing_there()
+        elif read_manifest(self._manifest_place) != self.manifest:
+            raise InputError(f"{self._manifest_place.name}: another run has written there meanwhile")
+
     def _in_the_way(self) -> Iterator[Place]:
         if self._kind.is_folder and storage.exists(self._target) and not storage.is_folder(self._target):
             raise InputError(f"{self._target.name}: expected a folder, found a file")
@@ -141,6 +157,8 @@ class Output:
             raise InputError(f"{self._manifest_place.name}: --resume: another run: {different}")
         if there.is_complete and not storage.exists(self._target):
             raise InputError(f"{self._target.name}: was complete, but is not there; --overwrite begins anew")
+        if there.is_complete and self._kind.is_folder:
+            self._expect_parts(there)
         return there
 
     def _part(self, block: FinishedBlock) -> Place:
@@ -177,21 +195,24 @@ class Output:
                     stream.write(storage.read(self._part(block)))
 
     def _clear(self) -> None:
-        names = self._part_names()
-        names += [
-            name for name in storage.names_in(self._folder) if name in (_SUCCESS, "_manifest.json", "manifest.json")
-        ]
-        self._remove(names)
+        """First what says that all is there."""
+        there = storage.names_in(self._folder)
+        names = [name for name in ("_manifest.json", "manifest.json", _SUCCESS) if name in there]
+        self._remove(names + self._part_names())
         if not self._kind.is_folder and storage.exists(self._target):
             storage.remove(self._target)
 
     def _drop_unknown_parts(self) -> None:
         """Parts that the manifest does not know yet are made again; a reader of a folder shall not see them before."""
-        known = {self._part(block).path.rsplit("/", 1)[-1] for block in self.manifest.blocks.values()}
-        there = self._part_names()
-        self._remove([name for name in there if name not in known])
-        for name in sorted(known - set(there)):
+        known = self._expect_parts(self.manifest)
+        self._remove([name for name in self._part_names() if name not in known])
+
+    def _expect_parts(self, manifest: Manifest) -> set[str]:
+        """Names of the parts of a manifest. Throws InputError if one is not there."""
+        known = {self._part(block).path.rsplit("/", 1)[-1] for block in manifest.blocks.values()}
+        for name in sorted(known.difference(self._part_names())):
             raise InputError(f"{self._folder.inside(name).name}: a part of the manifest: no such file")
+        return known
 
     def _remove(self, names: list[str]) -> None:
         storage.remove_files(self._folder, names)

@@ -59,12 +59,11 @@ def wanted_columns(schema: pa.Schema, name: str, columns: Columns) -> list[str]:
         found = _type_of(schema, name, column)
         if not _is_string(found):
             raise InputError(f'{name}: column "{column}": expected strings, found {found}')
-    for column in columns.kept or ():
+    needed = {columns.text, columns.identity, columns.context, *(columns.kept or ())}
+    wanted = [column for column in schema.names if columns.kept is None or column in needed]
+    for column in (*(columns.kept or ()), *wanted):
         _type_of(schema, name, column)
-    if columns.kept is None:
-        return list(schema.names)
-    wanted = {columns.text, columns.identity, columns.context, *columns.kept}
-    return [column for column in schema.names if column in wanted]
+    return wanted
 
 
 def check_parquet(stream: Any, name: str, columns: Columns) -> None:
@@ -103,7 +102,7 @@ def _values(column: pa.Array, name: str, column_name: str) -> list[Any]:
         return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
     try:
         return [_plain(value) for value in column.to_pylist()]
-    except (UnicodeDecodeError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:  # no UTF-8, nothing of JSON, a date behind the year 9999
         raise InputError(f'{name}: column "{column_name}": {error}') from error
 
 

@@ -30,6 +30,7 @@ class _Answer:
     """Rows of one block, as they come. `first_line`: of the block, by the count of the process."""
 
     first_line: int
+    num_lines: int
     num_expected: int
     rows: list[bytes] = field(default_factory=list)
     error: Exception | None = None
@@ -40,8 +41,9 @@ class ScorerProcess:
     """Any number of threads may score: their blocks queue up in the pipe, so that the process never waits for the end
     of one before it begins the next."""
 
-    def __init__(self, program: str, options: Sequence[str]) -> None:
-        """Throws InputError if the program cannot be started."""
+    def __init__(self, program: str, options: Sequence[str], max_line_bytes: int) -> None:
+        """`max_line_bytes`: what the options say of it. Throws InputError if the program cannot be started."""
+        self._max_line_bytes = max_line_bytes
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         self._process = start(program, [*options, *_OWN_OPTIONS], self._stderr.fileno())
         self._feeding = threading.Lock()  # one block's lines are not mixed with another's
@@ -55,13 +57,13 @@ class ScorerProcess:
         threading.Thread(target=self._read, daemon=True).start()
 
     def score(self, lines: bytes) -> list[bytes]:
-        """A row for each line that is not blank. `line` in them counts from 1 with the first of `lines`. Throws
-        InputError if prm-score has ended with a message, ProcessEndedError if it was killed."""
+        """A row for each line that is not blank, or is too long. `line` in them counts from 1 with the first of
+        `lines`. Throws InputError if prm-score has ended with a message, ProcessEndedError if it was killed."""
         answer = self._feed(lines)
         answer.is_done.wait()
         if answer.error is not None:
             raise answer.error
-        return [_renumbered(row, 1 - answer.first_line) for row in answer.rows]
+        return [_renumbered(row, answer) for row in answer.rows]
 
     def close(self) -> None:
         """Ends it. What is being scored has no rows then."""
@@ -74,9 +76,9 @@ class ScorerProcess:
 
     def _feed(self, lines: bytes) -> _Answer:
         parts = lines.split(b"\n")[:-1]
-        num_expected = sum(1 for line in parts if line.strip(_BLANKS))
+        num_expected = sum(map(self._has_row, parts))
         with self._feeding:
-            answer = _Answer(self._num_lines + 1, num_expected)
+            answer = _Answer(self._num_lines + 1, len(parts), num_expected)
             self._num_lines += len(parts)
             with self._answering:
                 if self._error is not None:
@@ -88,6 +90,9 @@ class ScorerProcess:
             with contextlib.suppress(BrokenPipeError):  # it has ended; the thread that reads will say how
                 self._write(lines)
         return answer
+
+    def _has_row(self, line: bytes) -> bool:
+        return bool(line.strip(_BLANKS)) or len(line.removesuffix(b"\r")) > self._max_line_bytes
 
     def _write(self, data: bytes) -> None:
         assert self._process.stdin
@@ -167,8 +172,9 @@ def shown(row: bytes) -> str:
     return text if len(text) <= 200 else text[:198] + ".."
 
 
-def _renumbered(row: bytes, offset: int) -> bytes:
+def _renumbered(row: bytes, answer: _Answer) -> bytes:
     found = _ROW.match(row)
-    if found is None:
-        raise InputError(f"prm-score: expected a row, found {shown(row)}")
-    return b'{"line":%d%s' % (int(found[1]) + offset, row[found.end() :])
+    line = int(found[1]) + 1 - answer.first_line if found else 0
+    if found is None or not 1 <= line <= answer.num_lines:
+        raise InputError(f"prm-score: expected a row of {answer.num_lines} lines, found {shown(row)}")
+    return b'{"line":%d%s' % (line, row[found.end() :])

@@ -45,6 +45,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import required_packages  # noqa: F401
+
+# isort: split
 import evaluation_plots
 from command_line import interrupted, positive
 from errors import InputError

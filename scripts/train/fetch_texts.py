@@ -18,6 +18,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import required_packages  # noqa: F401
+
+# isort: split
 from debian_packages import PackageError, Packages
 from errors import InputError
 from text_documents import Text, documents_of, split_of

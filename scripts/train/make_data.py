@@ -30,6 +30,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import required_packages  # noqa: F401
+
+# isort: split
 from command_line import interrupted
 from data_options import parse_arguments, settings_of
 from documents import Document, Excerpt, pick_excerpts, read_documents

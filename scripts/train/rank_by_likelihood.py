@@ -13,6 +13,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+import required_packages  # noqa: F401
+
+# isort: split
 import torch
 from checkpoint import open_model
 from command_line import add_threads, program_main

@@ -10,6 +10,10 @@
 # packages apertium, apertium-eng-spa, apertium-eng-cat.
 set -euo pipefail
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  exit
+fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=${1:-"$here/../../build/train"}
 # shellcheck source=scripts/train/steps.sh

@@ -9,6 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import required_packages  # noqa: F401
+
+# isort: split
 import torch
 from checkpoint import save_model
 from command_line import add_threads, positive, positive_number, program_main

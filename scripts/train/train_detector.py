@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+import required_packages  # noqa: F401
+
+# isort: split
 import numpy as np
 import torch
 from checkpoint import open_judge, save_judge

@@ -25,6 +25,9 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from statistics import fmean
 
+import required_packages  # noqa: F401
+
+# isort: split
 import numpy as np
 import torch
 from checkpoint import keep_letters, open_judge, save_judge

@@ -9,6 +9,10 @@
 # PRM_SCORE as in train_all.sh.
 set -euo pipefail
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  exit
+fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=${1:-"$here/../../build/train"}
 judge=$(realpath "${2:-"$work/judge"}")

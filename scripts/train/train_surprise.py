@@ -23,6 +23,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import required_packages  # noqa: F401
+
+# isort: split
 import numpy as np
 import torch
 from checkpoint import open_model, save_model

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import required_packages  # noqa: F401
+
+# isort: split
 from command_line import positive, program_main
 from documents import read_documents
 from errors import InputError

@@ -16,7 +16,10 @@ constexpr CommandSpec kCommands[] = {
      "Scores documents with a chunk-judging preference model: JSON lines in, one row per line out.", kLines},
     {Command::kPrompts, kForPrompts, "prompts", "Writes the prompt of each chunk instead of scoring it.", kLines},
     {Command::kPairs, kForPairs, "pairs",
-     "Scores preference pairs (chosen, rejected) and says how often the chosen text gets the larger reward.", kLines},
+     "Scores preference pairs (chosen, rejected) and says how often the chosen text gets the larger reward, in a "
+     "message "
+     "and in --metadata.",
+     kLines},
     {Command::kCheck, kForCheck, "check",
      "Scores documents and compares what comes with a golden: 0 the same, 1 moved, 4 could not run.", kLines},
     {Command::kShow, kForShow, "show",

@@ -33,6 +33,8 @@ constexpr Choice<Progress> kProgress[] = {
 constexpr Choice<Color> kColors[] = {{"auto", Color::kAuto}, {"always", Color::kAlways}, {"never", Color::kNever}};
 constexpr Choice<std::string_view> kDtypes[] = {
     {"auto", "auto"}, {"float32", "float32"}, {"bfloat16", "bfloat16"}, {"int8", "int8"}};
+constexpr Choice<std::string_view> kFixedDtypes[] = {
+    {"float32", "float32"}, {"bfloat16", "bfloat16"}, {"int8", "int8"}};
 constexpr Choice<std::string_view> kLogLevels[] = {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"},
                                                    {"warn", "warn"},   {"error", "error"}, {"off", "off"}};
 
@@ -421,9 +423,9 @@ constexpr OptionSpec kTable[] = {
      .value_name = "FILE",
      .expected = "a file name",
      .default_text = "none",
-     .help = "write versions, options, hashes and counts of the run to FILE as JSON",
+     .help = "write versions, options, hashes and counts of the run to FILE as JSON (check: with --against only)",
      .group = kOutput,
-     .commands = kForScore | kForPairs,
+     .commands = kForScore | kForPairs | kForCheck,
      .set = [](Options& o, std::string_view v) { return set_name(o.metadata, v); },
      .json = [](const Options& o) -> std::string { return o.metadata.empty() ? "null" : json_of(o.metadata); },
      .changes_rows = false},
@@ -439,10 +441,22 @@ constexpr OptionSpec kTable[] = {
      .set = [](Options& o, std::string_view v) { return set_flag(o.fingerprint, v); },
      .json = [](const Options& o) -> std::string { return json_of(o.fingerprint); },
      .changes_rows = false},
+    {.name = "against",
+     .value_name = "float32|bfloat16|int8",
+     .expected = "float32, bfloat16 or int8",
+     .default_text = "none: a golden",
+     .help =
+         "in place of a golden: score the documents in this number format, too, and say how far the rewards of --dtype "
+         "are from its own",
+     .group = kCheck,
+     .commands = kForCheck,
+     .set = [](Options& o, std::string_view v) { return set_choice(o.against, v, kFixedDtypes); },
+     .json = [](const Options& o) -> std::string { return o.against.empty() ? "null" : json_of(o.against); },
+     .changes_rows = false},
     {.name = "golden",
      .value_name = "FILE",
      .expected = "a file name",
-     .default_text = "none: has to be given",
+     .default_text = "none: has to be given, or --against",
      .help =
          "the rows to compare with, as an earlier run or --update wrote them; FILE.metadata.json beside it tells what "
          "they were made with",
@@ -464,7 +478,7 @@ constexpr OptionSpec kTable[] = {
     {.name = "atol",
      .value_name = "X",
      .expected = "a finite number >= 0, such as 0.001 or 1e-4",
-     .default_text = "1e-4; if golden and run are in bfloat16, 0.1",
+     .default_text = "1e-4; if golden and run are in bfloat16, or in int8, 0.1",
      .help = "a number may differ from the golden's by X",
      .group = kCheck,
      .commands = kForCheck,
@@ -474,7 +488,7 @@ constexpr OptionSpec kTable[] = {
     {.name = "rtol",
      .value_name = "X",
      .expected = "a finite number >= 0, such as 0.001 or 1e-4",
-     .default_text = "1e-4; if golden and run are in bfloat16, 0.02",
+     .default_text = "1e-4; if golden and run are in bfloat16, or in int8, 0.02",
      .help = "or by X times the golden's size, if that is more",
      .group = kCheck,
      .commands = kForCheck,

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>
@@ -116,7 +118,23 @@ class CommandLine {
         std::string("prm-score") + (command() == Command::kScore ? "" : " ") + spec_of(command()).name;
     const bool is_flag = word.starts_with('-');
     return UsageError(to_json_string(word) + ": expected " + (is_flag ? "an option" : "only options") + " of " +
-                      program + " (see --help), got " + (is_flag ? "an unknown one" : "a word"));
+                      program + " (see --help), got " + (is_flag ? "an unknown one" : "a word") +
+                      (is_flag ? nearest_option(word) : way_to_name_documents()));
+  }
+
+  [[nodiscard]] std::string way_to_name_documents() const {
+    return command() == Command::kInfo ? "; documents to plan for are named by --plan" : "";
+  }
+
+  // "; the nearest is --model" if one is near.
+  [[nodiscard]] std::string nearest_option(std::string_view word) const {
+    std::vector<std::string> known = {"help", "version"};
+    for (const auto& spec : option_table()) {
+      if ((spec.commands & spec_of(command()).bit) != 0) known.emplace_back(spec.name);
+    }
+    word.remove_prefix(std::min(word.find_first_not_of('-'), word.size()));
+    const auto nearest = nearest_name(word.substr(0, word.find('=')), known);
+    return nearest ? "; the nearest is --" + *nearest : "";
   }
 
   // CLI11's message begins with the flag; all that is left to go wrong is a value that is missing.
@@ -167,6 +185,22 @@ std::vector<std::string> warnings_of_variables() {
   return warnings;
 }
 
+// Of a first word that is no file, and may have been meant as a subcommand.
+std::optional<std::string> warning_of_first_word(const Options& options) {
+  if (options.command != Command::kScore || options.files.empty()) return std::nullopt;
+  const std::string& word = options.files.front();
+  std::error_code ignored;
+  if (std::filesystem::exists(word, ignored)) return std::nullopt;
+  std::vector<std::string> commands;
+  for (const auto& spec : command_table()) {
+    if (spec.command != Command::kScore) commands.emplace_back(spec.name);
+  }
+  const auto nearest = nearest_name(word, commands);
+  if (!nearest) return std::nullopt;
+  return to_json_string(word) + ": expected a file or a subcommand, found neither; the nearest subcommand is " +
+         *nearest;
+}
+
 void check_output(const Options& options) {
   if (options.output == "-") {
     throw UsageError("--output: expected a file name (without the option it is standard output), got \"-\"");
@@ -192,9 +226,11 @@ void resolve_shard(Options& options) {
     throw UsageError("--num-shards: expected --shard with it, got none");
   }
   if (options.shard && *options.shard >= *options.num_shards) {
-    throw UsageError("--shard: expected a number from 0 to " + std::to_string(*options.num_shards - 1) +
-                     " (--num-shards is " + std::to_string(*options.num_shards) + "), got " +
-                     std::to_string(*options.shard));
+    const std::string last = std::to_string(*options.num_shards - 1);
+    throw UsageError(
+        "--shard: expected a number from 0 to " + last + " (--num-shards is " + std::to_string(*options.num_shards) +
+        "), got " + std::to_string(*options.shard) +
+        (options.is_shard_auto ? ", this task's; shards count from 0, as tasks of --array=0-" + last : ""));
   }
 }
 
@@ -228,7 +264,16 @@ void check_fields(const Options& options) {
 }
 
 void check_golden(const Options& options) {
-  if (options.golden.empty()) throw UsageError("--golden: expected a file name, got none");
+  const bool has_golden_option = !options.golden.empty() || !options.junit.empty() || options.update || options.exact ||
+                                 options.atol || options.rtol;
+  if (!options.against.empty()) {
+    if (!has_golden_option) return;
+    throw UsageError("--against: expected no --golden, --update, --junit, --atol, --rtol or --exact with it, got one");
+  }
+  if (!options.metadata.empty()) {
+    throw UsageError("--metadata: expected --against with it, got none (a golden has its own beside it)");
+  }
+  if (options.golden.empty()) throw UsageError("--golden: expected a file name, or --against, got none");
   for (const auto& [flag, name] : {std::pair("--golden", &options.golden), std::pair("--junit", &options.junit)}) {
     if (*name == "-") throw UsageError(std::string(flag) + ": expected a file name, got \"-\"");
   }
@@ -256,6 +301,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
     if ((spec.commands & spec_of(options.command).bit) != 0) set_option(options, spec, command_line);
   }
   parsed.warnings = warnings_of_variables();
+  if (auto warning = warning_of_first_word(options)) parsed.warnings.push_back(std::move(*warning));
   resolve_stride(options.prompt.chunking);
   resolve_shard(options);
   check_output(options);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "check_against.h"
 #include "command_parts.h"
 #include "fingerprint.h"
 #include "scoring_parts.h"
@@ -144,12 +145,13 @@ std::string update(const Run& run, const ScorerOptions& opened, const ScoredRows
          printable(metadata_file) + "\n";
 }
 
-// float32's unless both runs are known to be in bfloat16: a golden that was exact is not held to less in silence.
+// float32's unless both runs are known to be in the same other precision: a golden that was exact is not held to less
+// in silence.
 Tolerance tolerance_of(const Options& options, const std::string& dtype, const std::optional<RunState>& golden) {
   if (options.exact) return {.atol = 0, .rtol = 0};
   const auto there = golden ? golden->fingerprint.find("dtype") : std::map<std::string, std::string>::const_iterator();
-  const bool was_bfloat16 = golden && there != golden->fingerprint.end() && there->second == "\"bfloat16\"";
-  const Tolerance usual = default_tolerance(was_bfloat16 ? dtype : "float32");
+  const bool is_same = golden && there != golden->fingerprint.end() && there->second == "\"" + dtype + "\"";
+  const Tolerance usual = default_tolerance(is_same ? dtype : "float32");
   return {.atol = options.atol.value_or(usual.atol), .rtol = options.rtol.value_or(usual.rtol)};
 }
 
@@ -166,6 +168,7 @@ CheckResult compare(const Run& run, const ScorerOptions& opened, const Golden& g
 
 int check(const Run& run) {
   const auto& [options, stop, start, metadata, bad_rows] = run;
+  if (!options.against.empty()) return check_against(options, stop, start, metadata);
   JsonlWriter report = standard_output(stop.fd());
   JsonlReader reader(reader_options(options, stop));
   Golden golden;
@@ -185,6 +188,10 @@ int check(const Run& run) {
   if (const int code = finish_run(finished, options, stop, start); end == RunEnd::kStopped) return code;
   if (now.rows.empty()) throw Error("fixtures: expected at least one line that is not blank, found none");
   if (options.update) {
+    if (metadata.counts.num_scored_rows == 0) {
+      throw Error("--update: expected fixtures of which at least one can be scored, found none; line " +
+                  std::to_string(now.rows.front().line) + ": " + now.rows.front().error);
+    }
     report.write(update(run, opened, now));
     return kSame;
   }
@@ -219,7 +226,11 @@ void begin_junit(const Options& options, Clock::time_point start) {
 
 int run_check(const Options& options, const std::vector<std::string>& command_line, StopSignals& stop) {
   const auto start = Clock::now();
-  refuse_wrong_files(options);
+  if (options.against.empty()) {
+    refuse_wrong_files(options);
+  } else {
+    expect_rereadable(options.files);
+  }
   set_bus_error_exit_code(kCouldNotRun);
   try {
     begin_junit(options, start);
@@ -227,13 +238,10 @@ int run_check(const Options& options, const std::vector<std::string>& command_li
     print_error(error.what());
     return kCouldNotRun;
   }
-  bool has_run = false;  // what ends with 1 is otherwise what could not
-  const int code = run_with_metadata(options, command_line, stop, [&](Metadata& metadata) {
+  const auto run = [&](Metadata& metadata) {
     try {
       BadRows bad_rows(options);
-      const int result = check({options, stop, start, metadata, bad_rows});
-      has_run = true;
-      return result;
+      return check({options, stop, start, metadata, bad_rows});
     } catch (const ClosedPipe&) {
       throw;
     } catch (const StalledOutput&) {
@@ -242,8 +250,8 @@ int run_check(const Options& options, const std::vector<std::string>& command_li
       write_junit_error(options, error.what(), start);
       throw;
     }
-  });
-  return code == 1 && !has_run ? kCouldNotRun : code;
+  };
+  return run_with_metadata(options, command_line, stop, run, kCouldNotRun);
 }
 
 }  // namespace prm_score

@@ -54,7 +54,8 @@ Json memory_json(const ModelConfig& config, const SafetensorsReader& files) {
   const bool is_float32 = embeddings != files.tensors().end() && embeddings->second.dtype == "F32";
   const int64_t checkpoint = is_float32 ? 4 : 2;
   return {{"float32", weight_bytes(config, {.compute = 4, .checkpoint = checkpoint})},
-          {"bfloat16", weight_bytes(config, {.compute = 2, .checkpoint = checkpoint})}};
+          {"bfloat16", weight_bytes(config, {.compute = 2, .checkpoint = checkpoint})},
+          {"int8", weight_bytes(config, {.compute = 1, .checkpoint = checkpoint})}};
 }
 
 Json tokenizer_json(const Tokenizer& tokenizer) {

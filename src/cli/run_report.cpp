@@ -104,6 +104,18 @@ void read_texts(const Options& options, const std::vector<DocumentPlace>& places
   }
 }
 
+// Documents that have no text for reasons that differ in their numbers at most: lines, bytes.
+struct Reason {
+  std::string first;
+  int64_t count = 0;
+  bool is_only = true;
+};
+
+std::string without_digits(std::string text) {
+  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+  return text;
+}
+
 void log_report(const Report& report) {
   const RunCounts& counts = report.statistics.counts();
   const auto num_shown =
@@ -111,16 +123,21 @@ void log_report(const Report& report) {
   spdlog::info("{} ({} bad), {} in detail, {} of them with {} text",
                counted(counts.num_scored_rows + counts.num_bad_rows, "row"), counts.num_bad_rows,
                counted(std::ssize(report.details), "document"), num_shown, num_shown == 1 ? "its" : "their");
-  std::map<std::string, int64_t> reasons;
+  std::map<std::string, Reason> reasons;
   for (const auto& document : report.details) {
-    if (!document.text.why_not.empty()) ++reasons[document.text.why_not];
+    const std::string& why_not = document.text.why_not;
+    if (why_not.empty()) continue;
+    Reason& reason = reasons[without_digits(why_not)];
+    if (reason.count++ == 0) reason.first = why_not;
+    reason.is_only = reason.is_only && why_not == reason.first;
   }
   int64_t num_others = 0, num_told = 0;
-  for (const auto& [reason, count] : reasons) {
+  for (const auto& [kind, reason] : reasons) {
     if (num_told++ < 3) {
-      spdlog::warn("{} without text: {}", count, printable(reason));
+      spdlog::warn("{} without text{}: {}", reason.count, reason.is_only ? "" : ", for reasons such as",
+                   printable(reason.first));
     } else {
-      num_others += count;
+      num_others += reason.count;
     }
   }
   if (num_others > 0) spdlog::warn("{} without text for other reasons, which the page says", num_others);

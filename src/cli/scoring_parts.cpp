@@ -133,11 +133,18 @@ void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const
 }
 
 int run_with_metadata(const Options& options, const std::vector<std::string>& command_line, const StopSignals& stop,
-                      const std::function<int(Metadata&)>& run) {
+                      const std::function<int(Metadata&)>& run, int error_code) {
   const auto start = std::chrono::steady_clock::now();
   check_written_files(options);
   Metadata metadata = metadata_before_run(options, command_line);
-  metadata.exit_code = run_to_exit_code([&] { return run(metadata); }, stop, metadata.stopped_by);
+  bool has_thrown = true;
+  const auto run_to_end = [&] {
+    const int code = run(metadata);
+    has_thrown = false;
+    return code;
+  };
+  metadata.exit_code = run_to_exit_code(run_to_end, stop, metadata.stopped_by);
+  if (has_thrown && metadata.exit_code == 1) metadata.exit_code = error_code;
   if (stop.signal_number() != 0 && metadata.exit_code == 128 + stop.signal_number()) {
     metadata.stopped_by = stop.signal_name();
   }

@@ -36,9 +36,10 @@ class ReaderSource final : public LineSource {
 void describe_checkpoint(Metadata& metadata, const ScorerOptions& options, const Scorer& scorer);
 
 // A whole command that writes rows: its exit code, after the metadata is where it is wanted. What `run` throws is told
-// to the user and stands in the metadata. Throws UsageError if a file would be written over another, Error if the
-// metadata cannot be written.
+// to the user and stands in the metadata; `error_code` is the exit code of an error. Throws UsageError if a file would
+// be written over another, Error if the metadata cannot be written.
 [[nodiscard]] int run_with_metadata(const Options& options, const std::vector<std::string>& command_line,
-                                    const StopSignals& stop, const std::function<int(Metadata&)>& run);
+                                    const StopSignals& stop, const std::function<int(Metadata&)>& run,
+                                    int error_code = 1);
 
 }  // namespace prm_score

@@ -80,6 +80,25 @@ Json accuracy_json(const PairAccuracy& found) {
   return json;
 }
 
+Json drift_json(const std::optional<RewardDrift>& drift) {
+  if (!drift) return nullptr;
+  return {{"num_documents", drift->num_documents},
+          {"standard_deviation", drift->standard_deviation},
+          {"mean", drift->mean},
+          {"percentile_99", drift->percentile_99},
+          {"largest", drift->largest},
+          {"rank_correlation", drift->rank_correlation ? Json(*drift->rank_correlation) : Json(nullptr)},
+          {"num_pairs", drift->num_pairs()},
+          {"num_flips", drift->num_flips}};
+}
+
+Json drift_json(const DriftResult& result) {
+  return {{"against", result.there},
+          {"num_bad_rows", result.num_bad_rows},
+          {"all", drift_json(result.all)},
+          {"longer", drift_json(result.longer)}};
+}
+
 Json pairs_json(const PairSummary& pairs) {
   Json json = accuracy_json(pairs.all);
   json["subsets"] = Json::object();
@@ -139,6 +158,7 @@ std::string format_metadata(const Metadata& metadata) {
     json["engine"] = engine_json(*checkpoint);
   }
   json["counts"] = counts_json(metadata.counts);
+  if (metadata.drift) json["drift"] = drift_json(*metadata.drift);
   if (metadata.pairs) json["pairs"] = pairs_json(*metadata.pairs);
   if (!metadata.state_json.empty()) json["state"] = Json::parse(metadata.state_json);
   json["elapsed_seconds"] = metadata.elapsed_seconds;

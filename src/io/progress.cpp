@@ -48,6 +48,11 @@ std::string rate_text(std::optional<double> rate, const char* unit) {
 constexpr char kUnknownTime[] = "--:--";
 constexpr double kLongestShown = 1000.0 * 3600;  // longer than a run takes: an estimate from too little
 
+std::optional<double> part_of(int64_t done, std::optional<int64_t> total) {
+  if (!total || *total <= 0) return std::nullopt;
+  return std::min(1.0, static_cast<double>(done) / static_cast<double>(*total));
+}
+
 }  // namespace
 
 ProgressMeter::ProgressMeter(InputSize size, const ProgressCounts& begin, ProgressTime start)
@@ -61,15 +66,13 @@ void ProgressMeter::update(const ProgressCounts& counts, ProgressTime now) {
 
 // 0 to 1; nullopt if nothing is known of the end.
 std::optional<double> ProgressMeter::part_done(const ProgressCounts& counts) const {
-  std::optional<double> part;
-  const auto look_at = [&](int64_t done, std::optional<int64_t> total) {
-    if (!total || *total <= 0) return;
-    const double found = std::min(1.0, static_cast<double>(done) / static_cast<double>(*total));
-    part = std::max(part.value_or(0), found);
-  };
-  look_at(counts.num_input_bytes, size_.num_bytes);
-  look_at(counts.counts.num_lines, size_.num_lines);
-  return part;
+  return std::max(part_of(counts.num_input_bytes, size_.num_bytes),
+                  part_of(counts.counts.num_lines, size_.num_lines));  // nothing known is less than any part
+}
+
+bool ProgressMeter::is_limit_nearer(const ProgressCounts& counts) const {
+  const auto lines = part_of(counts.counts.num_lines, size_.num_lines);
+  return lines && lines >= part_of(counts.num_input_bytes, size_.num_bytes);
 }
 
 std::optional<ProgressMeter::Rates> ProgressMeter::rates(ProgressTime now) const {
@@ -100,11 +103,11 @@ std::string ProgressMeter::time_text(ProgressTime now) const {
   return text + ", " + (left < kLongestShown ? clock_text(std::round(left)) : kUnknownTime) + " left";
 }
 
-// "12.3 of 45.6 MB", "12.3 MB"
+// "12.3 of 45.6 MB", "12.3 MB": where --limit is the end, the size of all is not.
 std::string ProgressMeter::bytes_text() const {
   constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB"};
   const int64_t done = samples_.back().counts.num_input_bytes;
-  const auto total = size_.num_bytes;
+  const auto total = is_limit_nearer(samples_.back().counts) ? std::nullopt : size_.num_bytes;
   double unit_bytes = 1;
   size_t unit = 0;
   while (static_cast<double>(total.value_or(done)) >= 999.5 * unit_bytes && unit + 1 < std::size(kUnits)) {

@@ -171,7 +171,7 @@ std::vector<DocumentPlace> ReportBuilder::choose_details() {
   drawn_.clear();
   std::vector<DocumentPlace> places;
   for (auto& document : report_.details) {
-    if (!document.text.pieces.empty() || document.spans.empty()) continue;
+    if (!document.text.pieces.empty()) continue;
     const DocumentPlace place = {document.row.origin.file, document.row.origin.line};
     waiting_.emplace(place, &document);
     places.push_back(place);

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+
+#include "prm_score/io/rank_statistics.h"
 
 namespace prm_score {
 namespace {
@@ -16,20 +17,6 @@ double round_up(double value) {
     if (factor * power >= value) return factor * power;
   }
   return 10 * power;
-}
-
-// From 1; of equal values each gets the mean.
-std::vector<double> ranks_of(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
-  std::vector<double> ranks(values.size());
-  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
-    const double rank = (static_cast<double>(begin + end) + 1) / 2;
-    for (size_t i = begin; i < end; ++i) ranks[order[i]] = rank;
-  }
-  return ranks;
 }
 
 // `part`: (tokens, reward) of some documents, at least one, shortest first.
@@ -87,26 +74,6 @@ Histogram make_histogram(const std::vector<double>& values) {
     ++histogram.counts[kept];
   }
   return histogram;
-}
-
-double quantile(const std::vector<double>& sorted, double fraction) {
-  const double place = fraction * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(place);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
-}
-
-std::optional<double> rank_correlation(const std::vector<double>& a, const std::vector<double>& b) {
-  const auto ranks_a = ranks_of(a), ranks_b = ranks_of(b);
-  const double mean = (static_cast<double>(a.size()) + 1) / 2;
-  double squares_a = 0, squares_b = 0, products = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    squares_a += (ranks_a[i] - mean) * (ranks_a[i] - mean);
-    squares_b += (ranks_b[i] - mean) * (ranks_b[i] - mean);
-    products += (ranks_a[i] - mean) * (ranks_b[i] - mean);
-  }
-  if (squares_a == 0 || squares_b == 0) return std::nullopt;
-  return std::clamp(products / std::sqrt(squares_a * squares_b), -1.0, 1.0);
 }
 
 void ReportStatistics::add(const DocumentReward& row) {

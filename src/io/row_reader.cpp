@@ -20,6 +20,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxShownBytes = 40;
+constexpr const char* kGotKind = "got what looks like ";
 
 Error wrong_field(const std::string& name, std::string_view expected, std::string_view found) {
   return Error(name + ": expected " + std::string(expected) + ", got " + std::string(found));
@@ -183,7 +184,7 @@ void expect_row_of_scoring(const JsonLine& line) {
   if (line.kind != JsonKind::kObject) throw Error("expected an object, got " + std::string(json_kind_name(line.kind)));
   const LineKind kind = kind_of_line(line);
   if (kind == LineKind::kUnknown || kind == LineKind::kRow) return;
-  throw Error("expected a row of scoring, got what looks like " + describe_kind(kind));
+  throw Error(kGotKind + describe_kind(kind));
 }
 
 }  // namespace
@@ -212,7 +213,8 @@ std::optional<RewardRow> RewardRowReader::next() {
       row.source = line->file_index;
       return row;
     } catch (const Error& error) {
-      throw Error(place + "expected a row of prm-score: " + error.what());
+      const bool is_of_line = std::string_view(error.what()).starts_with(kGotKind);  // and not of one of its fields
+      throw Error(place + "expected a row of prm-score" + (is_of_line ? ", " : ": ") + error.what());
     }
   }
   return std::nullopt;

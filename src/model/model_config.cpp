@@ -260,7 +260,7 @@ ModelConfig load_model_config(const std::filesystem::path& folder) {
 }
 
 ModelConfig load_model_config_file(const std::filesystem::path& file) {
-  return parse_model_config(MappedFile(file).text(), file.filename().string());
+  return parse_model_config(MappedFile(file).text(), file.string());
 }
 
 }  // namespace prm_score

@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t kLengthBytes = 8;
 constexpr int64_t kMaxHeaderBytes = 100'000'000;
 constexpr int64_t kMaxInt64 = std::numeric_limits<int64_t>::max();
+constexpr int64_t kMaxOffset = int64_t{1} << 62;  // sums with it do not overflow
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 
@@ -56,6 +57,13 @@ int64_t checked_product(int64_t a, int64_t b, const std::string& place) {
   return product;
 }
 
+// Of a file that is as long as it says it is.
+void expect_to_hold(int64_t num_bytes, const char* by, int64_t file_size, const std::string& file_name) {
+  if (num_bytes <= file_size) return;
+  throw Error(file_name + ": ends early: expected " + std::to_string(num_bytes) + " bytes by its " + by + ", found " +
+              std::to_string(file_size) + " (cut short, an interrupted download?)");
+}
+
 std::span<const std::byte> header_bytes(std::span<const std::byte> file, const std::string& file_name) {
   const auto file_size = static_cast<int64_t>(file.size());
   if (file_size < kLengthBytes) {
@@ -63,11 +71,11 @@ std::span<const std::byte> header_bytes(std::span<const std::byte> file, const s
   }
   uint64_t header_size = 0;
   for (int i = kLengthBytes - 1; i >= 0; --i) header_size = header_size << 8 | std::to_integer<uint64_t>(file[i]);
-  const int64_t max_header_size = std::min(kMaxHeaderBytes, file_size - kLengthBytes);
-  if (header_size > static_cast<uint64_t>(max_header_size)) {
-    throw Error(file_name + ": header length: expected at most " + std::to_string(max_header_size) + " bytes, got " +
+  if (header_size > static_cast<uint64_t>(kMaxHeaderBytes)) {
+    throw Error(file_name + ": header length: expected at most " + std::to_string(kMaxHeaderBytes) + " bytes, got " +
                 std::to_string(header_size));
   }
+  expect_to_hold(kLengthBytes + static_cast<int64_t>(header_size), "header's length", file_size, file_name);
   return file.subspan(kLengthBytes, header_size);
 }
 
@@ -80,60 +88,44 @@ std::vector<int64_t> read_shape(const JsonObject& entry) {
   return shape;
 }
 
-std::span<const std::byte> read_bytes(const JsonObject& entry, std::span<const std::byte> data) {
+// Where a tensor's bytes are in the data behind the header, as the header says: perhaps behind the file's end.
+struct Offsets {
+  std::string tensor;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+Offsets read_offsets(const JsonObject& entry, const std::string& name) {
   const nlohmann::json& values = entry.at("data_offsets");
   if (!values.is_array() || values.size() != 2) throw entry.unexpected("data_offsets", "[begin, end]");
   const std::string place = entry.place_of("data_offsets");
-  const auto data_size = static_cast<int64_t>(data.size());
-  const int64_t begin = to_integer(values[0], {.min = 0, .max = data_size}, place);
-  const int64_t end = to_integer(values[1], {.min = begin, .max = data_size}, place);
-  return data.subspan(begin, end - begin);
+  const int64_t begin = to_integer(values[0], {.min = 0, .max = kMaxOffset}, place);
+  return {name, begin, to_integer(values[1], {.min = begin, .max = kMaxOffset}, place)};
 }
 
-void expect_size_of_shape(const StoredTensor& tensor, const std::string& place) {
+void expect_size_of_shape(const StoredTensor& tensor, const Offsets& offsets, const std::string& place) {
   int64_t num_bytes = element_bytes(tensor.dtype).value_or(1);
   for (const int64_t size : tensor.shape) num_bytes = checked_product(num_bytes, size, place + ": shape");
-  if (element_bytes(tensor.dtype) && num_bytes != static_cast<int64_t>(tensor.bytes.size())) {
+  if (element_bytes(tensor.dtype) && num_bytes != offsets.end - offsets.begin) {
     throw Error(place + ": data_offsets: expected " + std::to_string(num_bytes) + " bytes (" + tensor.dtype + " " +
-                shape_to_string(tensor.shape) + "), got " + std::to_string(tensor.bytes.size()));
+                shape_to_string(tensor.shape) + "), got " + std::to_string(offsets.end - offsets.begin));
   }
 }
 
-StoredTensor read_tensor(const nlohmann::json& value, std::span<const std::byte> data, const std::string& file_name,
-                         const std::string& place) {
-  const JsonObject entry(value, place);
-  StoredTensor tensor = {
-      .file = file_name, .dtype = entry.string("dtype"), .shape = read_shape(entry), .bytes = read_bytes(entry, data)};
-  expect_size_of_shape(tensor, place);
-  return tensor;
-}
-
-// In the order of their offsets, each tensor must begin where the one before ends, and the last end with the file.
-void expect_no_overlap_and_no_hole(const StoredTensors& tensors, std::span<const std::byte> data,
-                                   const std::string& file_name) {
-  std::vector<const StoredTensors::value_type*> in_order;
-  for (const auto& entry : tensors) in_order.push_back(&entry);
-  std::sort(in_order.begin(), in_order.end(), [](const auto* a, const auto* b) {
-    const auto key = [](const auto* e) { return std::pair(e->second.bytes.data(), e->second.bytes.size()); };
-    return key(a) < key(b);
-  });
-
+// In the order of their offsets, each tensor must begin where the one before ends. Returns where the last one ends.
+int64_t expect_no_overlap_and_no_hole(std::vector<Offsets> tensors, const std::string& file_name) {
+  std::ranges::sort(tensors, {}, [](const Offsets& offsets) { return std::pair(offsets.begin, offsets.end); });
   int64_t end = 0;
   std::string previous = "the header";
-  for (const auto* entry : in_order) {
-    const auto& [name, tensor] = *entry;
-    const int64_t begin = tensor.bytes.data() - data.data();
-    if (begin != end) {
-      throw Error(file_name + ": " + name + ": data_offsets: expected to begin at " + std::to_string(end) + ", where " +
-                  previous + " ends, got " + std::to_string(begin));
+  for (const Offsets& offsets : tensors) {
+    if (offsets.begin != end) {
+      throw Error(file_name + ": " + offsets.tensor + ": data_offsets: expected to begin at " + std::to_string(end) +
+                  ", where " + previous + " ends, got " + std::to_string(offsets.begin));
     }
-    end = begin + static_cast<int64_t>(tensor.bytes.size());
-    previous = name;
+    end = offsets.end;
+    previous = offsets.tensor;
   }
-  if (end != static_cast<int64_t>(data.size())) {
-    throw Error(file_name + ": expected " + std::to_string(end) + " bytes of tensor data, got " +
-                std::to_string(data.size()));
-  }
+  return end;
 }
 
 bool is_there(const std::filesystem::path& path) {
@@ -157,11 +149,26 @@ StoredTensors parse_safetensors(std::span<const std::byte> file, const std::stri
   if (!entries.is_object()) throw Error(place + ": expected a JSON object, got " + describe(entries));
 
   StoredTensors tensors;
+  std::vector<Offsets> all_offsets;
   for (const auto& [name, value] : entries.items()) {
     if (name == "__metadata__") continue;
-    tensors.emplace(name, read_tensor(value, data, file_name, file_name + ": " + name));
+    const JsonObject entry(value, file_name + ": " + name);
+    StoredTensor tensor = {.file = file_name, .dtype = entry.string("dtype"), .shape = read_shape(entry), .bytes = {}};
+    const Offsets& offsets = all_offsets.emplace_back(read_offsets(entry, name));
+    expect_size_of_shape(tensor, offsets, file_name + ": " + name);
+    tensors.emplace(name, std::move(tensor));
   }
-  expect_no_overlap_and_no_hole(tensors, data, file_name);
+  // The file's size comes last: a header that does not contradict itself is to be believed.
+  const int64_t num_bytes = expect_no_overlap_and_no_hole(all_offsets, file_name);
+  const int64_t data_begin = kLengthBytes + static_cast<int64_t>(header.size());
+  expect_to_hold(data_begin + num_bytes, "header", static_cast<int64_t>(file.size()), file_name);
+  if (num_bytes != static_cast<int64_t>(data.size())) {
+    throw Error(file_name + ": expected " + std::to_string(num_bytes) + " bytes of tensor data, got " +
+                std::to_string(data.size()));
+  }
+  for (const Offsets& offsets : all_offsets) {
+    tensors.at(offsets.tensor).bytes = data.subspan(offsets.begin, offsets.end - offsets.begin);
+  }
   return tensors;
 }
 
@@ -201,24 +208,25 @@ std::string shape_to_string(std::span<const int64_t> shape) {
   return text + "]";
 }
 
-SafetensorsReader::SafetensorsReader(const std::filesystem::path& folder) {
+SafetensorsReader::SafetensorsReader(const std::filesystem::path& folder) : folder_(folder) {
   // As in the reference, a single file wins over an index.
   if (is_there(folder / kSingleFile)) {
     contents_file_ = kSingleFile;
-    add_file(folder, kSingleFile);
+    add_file(kSingleFile);
   } else if (is_there(folder / kIndexFile)) {
     contents_file_ = kIndexFile;
-    read_shards(folder);
+    read_shards();
   } else {
     throw Error(folder.string() + ": expected " + kSingleFile + " or " + kIndexFile + ", found neither");
   }
 }
 
-void SafetensorsReader::read_shards(const std::filesystem::path& folder) {
-  const MappedFile index_file(folder / kIndexFile);
-  const nlohmann::json index = parse_json(index_file.text(), kIndexFile);
-  const nlohmann::json& weight_map = JsonObject(index, kIndexFile).at("weight_map");
-  const JsonObject entries(weight_map, std::string(kIndexFile) + ": weight_map");
+void SafetensorsReader::read_shards() {
+  const MappedFile index_file(folder_ / kIndexFile);
+  const std::string place = path_of(kIndexFile);
+  const nlohmann::json index = parse_json(index_file.text(), place);
+  const nlohmann::json& weight_map = JsonObject(index, place).at("weight_map");
+  const JsonObject entries(weight_map, place + ": weight_map");
 
   std::set<std::string> file_names;
   for (const auto& [name, value] : weight_map.items()) {
@@ -228,7 +236,7 @@ void SafetensorsReader::read_shards(const std::filesystem::path& folder) {
     }
     file_names.insert(value.get<std::string>());
   }
-  for (const std::string& file_name : file_names) add_file(folder, file_name);
+  for (const std::string& file_name : file_names) add_file(file_name);
 
   for (const auto& [name, value] : weight_map.items()) {
     const auto tensor = tensors_.find(name);
@@ -239,15 +247,19 @@ void SafetensorsReader::read_shards(const std::filesystem::path& folder) {
   }
 }
 
-void SafetensorsReader::add_file(const std::filesystem::path& folder, const std::string& file_name) {
-  const MappedFile& file = files_.emplace_back(folder / file_name);
-  for (auto& [name, tensor] : parse_safetensors(file.bytes(), file_name)) {
+void SafetensorsReader::add_file(const std::string& file_name) {
+  const MappedFile& file = files_.emplace_back(folder_ / file_name);
+  for (auto& [name, tensor] : parse_safetensors(file.bytes(), path_of(file_name))) {
+    tensor.file = file_name;
     const auto [position, is_new] = tensors_.emplace(name, tensor);
     if (!is_new) {
-      throw Error(file_name + ": " + name + ": expected in one file only, also found in " + position->second.file);
+      throw Error(path_of(file_name) + ": " + name + ": expected in one file only, also found in " +
+                  position->second.file);
     }
   }
 }
+
+std::string SafetensorsReader::path_of(const std::string& file_name) const { return (folder_ / file_name).string(); }
 
 void SafetensorsReader::expect_unchanged() const {
   for (const MappedFile& file : files_) file.expect_unchanged();
@@ -256,11 +268,11 @@ void SafetensorsReader::expect_unchanged() const {
 const StoredTensor& SafetensorsReader::weight(std::string_view name, std::span<const int64_t> expected_shape) const {
   const auto position = tensors_.find(name);
   if (position == tensors_.end()) {
-    throw Error(contents_file_ + ": " + std::string(name) + ": expected a tensor " + shape_to_string(expected_shape) +
-                ", found none of that name");
+    throw Error(path_of(contents_file_) + ": " + std::string(name) + ": expected a tensor " +
+                shape_to_string(expected_shape) + ", found none of that name");
   }
   const StoredTensor& tensor = position->second;
-  const std::string place = tensor.file + ": " + std::string(name);
+  const std::string place = path_of(tensor.file) + ": " + std::string(name);
   if (!std::equal(tensor.shape.begin(), tensor.shape.end(), expected_shape.begin(), expected_shape.end())) {
     throw Error(place + ": expected " + shape_to_string(expected_shape) + ", got " + shape_to_string(tensor.shape));
   }

@@ -19,19 +19,24 @@ function showSummary() {
   });
 }
 
-// Why documents are shown without their text, once for each reason.
+// Why documents are shown without their text, once for reasons that differ in their numbers at most (lines, bytes).
 function showNotes() {
   const without = report.details.filter((details) => details.pieces.length === 0);
   if (without.length === 0) return;
   const reasons = new Map();
-  for (const { whyNoText } of without) reasons.set(whyNoText, (reasons.get(whyNoText) ?? 0) + 1);
+  for (const { whyNoText } of without) {
+    const kind = whyNoText.replace(/\d+/g, "");
+    const { reason, count, isOnly } = reasons.get(kind) ?? { reason: whyNoText, count: 0, isOnly: true };
+    reasons.set(kind, { reason, count: count + 1, isOnly: isOnly && whyNoText === reason });
+  }
   const hints = {
     "the row has no spans": "score with --spans to see the text shaded",
     "its text is not in the rows, and no file of documents was given": "give the scored documents with --docs, or score with --keep-all",
   };
-  for (const [reason, count] of [...reasons].slice(0, 3)) {
+  for (const { reason, count, isOnly } of [...reasons.values()].slice(0, 3)) {
     const hint = hints[reason] ? ` (${hints[reason]})` : "";
-    byId("notes").append(make("li", {}, `${formatCount(count)} of ${counted(report.details.length, "document")} without shaded text: ${reason}${hint}.`));
+    const because = isOnly ? "" : ", for reasons such as";
+    byId("notes").append(make("li", {}, `${formatCount(count)} of ${counted(report.details.length, "document")} without shaded text${because}: ${reason}${hint}.`));
   }
   if (reasons.size > 3) byId("notes").append(make("li", {}, "Others say why at their place."));
 }

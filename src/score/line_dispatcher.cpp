@@ -145,8 +145,8 @@ void LineDispatcher::answer(std::vector<JudgedPlan> judged) {
   for (JudgedPlan& plan : judged) {
     Entry& answered = entry(plan.ticket);
     assert(answered.replica != kNobody);
+    answered.line.finish(std::move(plan.log_odds), last_chunk_);  // may run out of memory: the replica keeps it then
     take_from(answered);
-    answered.line.finish(std::move(plan.log_odds), last_chunk_);
     settle(answered);
   }
   has_orders_.notify_all();

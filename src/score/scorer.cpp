@@ -90,8 +90,10 @@ struct Scorer::Impl {
         models(load_models()),
         prompt_builder(*tokenizer, options.prompt, config().max_positions()) {
     if (tokenizer->vocab_size() > config().vocab_size) {
-      throw Error("config.json: vocab_size: expected at least " + std::to_string(tokenizer->vocab_size()) + ", as " +
-                  tokenizer->file_name() + " has ids up to there, got " + std::to_string(config().vocab_size));
+      const auto file = options.random_weights.empty() ? options.model / "config.json" : options.random_weights;
+      throw Error(file.string() + ": vocab_size: expected at least " + std::to_string(tokenizer->vocab_size()) +
+                  ", as " + tokenizer->file_name() + " has ids up to there, got " +
+                  std::to_string(config().vocab_size));
     }
     const WeightOptions& weights = models[0]->options;
     info.model_type = config().model_type;

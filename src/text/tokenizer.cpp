@@ -1,6 +1,7 @@
 #include "prm_score/text/tokenizer.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "prm_score/error.h"
 #include "prm_score/text/bpe_tokenizer.h"
@@ -34,7 +35,9 @@ std::unique_ptr<Trunk> make_whole_string_trunk(const Tokenizer& tokenizer, std::
   return std::make_unique<WholeStringTrunk>(tokenizer, std::move(text));
 }
 
-std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder, const TokenizerOptions& options) {
+namespace {
+
+std::unique_ptr<Tokenizer> load(const std::filesystem::path& folder, const TokenizerOptions& options) {
   const std::filesystem::path json_file = folder / "tokenizer.json";
   const bool has_model_file = std::filesystem::exists(folder / "tokenizer.model");
   if (!std::filesystem::exists(json_file)) {
@@ -46,6 +49,18 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder, c
   } catch (const UnsupportedTokenizer& error) {
     if (has_model_file) return load_sentencepiece_tokenizer(folder, options);
     throw Error(std::string(error.what()) + " (and there is no tokenizer.model to use instead)");
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder, const TokenizerOptions& options) {
+  try {
+    return load(folder, options);
+  } catch (const Error& error) {
+    // Tokenizers know their files by name only.
+    if (std::string_view(error.what()).starts_with(folder.string())) throw;
+    throw Error((folder / error.what()).string());
   }
 }
 

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import struct
 import subprocess
 import time
@@ -49,6 +50,72 @@ class ShippedGolden(program.ProgramTest):
                 self.assertEqual(len(row["log_odds"]), len(expected["log_odds"]))
                 for now, float64 in zip([row["reward"], *row["log_odds"]], [expected["reward"], *expected["log_odds"]]):
                     self.assertLessEqual(abs(now - float64), 1e-4 * max(1, abs(float64)))
+
+
+class AgainstTest(program.ProgramTest):
+    """check --against: rewards in one dtype beside those in another."""
+
+    def setUp(self):
+        super().setUp()
+        self.docs = self.write("docs.jsonl", FIXTURES)
+
+    def rewards(self, *arguments):
+        return [row["reward"] for row in rows_of(run(*arguments, self.docs, "--errors-ok").stdout)]
+
+    def test_is_the_difference_of_two_runs(self):
+        metadata = self.folder / "run.json"
+        done = run("check", "--against", "float32", self.docs, "--dtype", "int8", "--metadata", metadata)
+        self.assert_exit(done, 0)
+        drift = json.loads(metadata.read_bytes())["drift"]
+        exact, rounded = self.rewards("--dtype", "float32"), self.rewards("--dtype", "int8")
+        self.assertIsNone(exact[3])
+        differences = sorted(abs(a - b) for a, b in zip(exact[:3], rounded[:3]))
+        self.assertGreater(differences[0], 0)
+        self.assertEqual(drift["against"], "float32")
+        self.assertEqual(drift["num_bad_rows"], 1)
+        everything, longer = drift["all"], drift["longer"]
+        self.assertEqual(everything["num_documents"], 3)
+        self.assertAlmostEqual(everything["largest"], differences[2], places=12)
+        self.assertAlmostEqual(everything["mean"], sum(differences) / 3, places=12)
+        self.assertAlmostEqual(everything["percentile_99"], differences[1] + 0.98 * (differences[2] - differences[1]))
+        self.assertAlmostEqual(everything["standard_deviation"], statistics.pstdev(exact[:3]), places=12)
+        self.assertEqual(everything["rank_correlation"], 1)
+        self.assertEqual((everything["num_pairs"], everything["num_flips"]), (3, 0))
+        self.assertEqual((longer["num_documents"], longer["rank_correlation"]), (1, None))  # b
+        lines = done.stdout.decode().splitlines()
+        self.assertEqual(lines[0], "int8 against float32: rewards of 3 documents (1 bad line left out)")
+        self.assertRegex(lines[-1], r'^largest: line [123], id "[abc]": \S+ in float32, \S+ in int8$')
+
+    def test_of_the_same_dtype_is_nothing(self):
+        done = run("check", "--against", "int8", self.docs, "--dtype", "int8")
+        self.assert_exit(done, 0)
+        self.assertRegex(done.stdout.decode(), r"\|difference\|, largest +0 \(0 %\) +0\n")
+
+    def test_long_documents_have_a_column(self):
+        self.write("docs.jsonl", FIXTURES + line(TEXTS["b"] * 3, id="long") + line(TEXTS["b"] * 4, id="longer"))
+        done = run("check", "--against", "bfloat16", self.docs, "--dtype", "int8")
+        self.assert_exit(done, 0)
+        self.assertRegex(done.stdout.decode(), r"\n +all +>= 4 chunks\ndocuments +5 +3\n")
+
+    def test_reads_files_twice(self):
+        for arguments in ([], ["-"], [self.docs, "-"]):
+            done = run("check", "--against", "float32", *arguments, stdin=FIXTURES)
+            self.assert_exit(done, 2, "--against: expected files, as they are read twice, got standard input")
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        done = run("check", "--against", "float32", pipe)
+        self.assert_exit(done, 2, "--against: expected files, as they are read twice, got something else: ")
+
+    def test_bad_input(self):
+        self.assert_exit(run("check", "--against", "float32", self.folder / "none.jsonl"), 4, "none.jsonl")
+        empty, metadata = self.write("empty.jsonl", b"\n"), self.folder / "run.json"
+        done = run("check", "--against", "float32", empty, "--metadata", metadata)
+        self.assert_exit(done, 4, "documents: expected at least one line")
+        self.assertEqual(json.loads(metadata.read_bytes())["exit_code"], 4)
+        bad = self.write("bad.jsonl", b"{}\n")
+        done = run("check", "--against", "float32", bad)
+        self.assert_exit(done, 0)
+        self.assertEqual(done.stdout, b"float32 against float32: rewards of 0 documents (1 bad line left out)\n")
 
 
 class CheckTest(program.ProgramTest):
@@ -149,6 +216,15 @@ class Golden(CheckTest):
         self.assertEqual(self.golden.read_bytes(), before)
         names = sorted(path.name for path in self.folder.iterdir())
         self.assertEqual(names, ["docs.jsonl", "golden.jsonl", "golden.jsonl.metadata.json"])
+
+    def test_no_golden_of_fixtures_that_cannot_be_scored(self):
+        self.docs.write_bytes(b'{"body":"a"}\n{"body":"b"}\n')
+        done = self.check("--update")
+        self.assert_could_not_run(done, "--update: expected fixtures of which at least one can be scored, found none")
+        self.assertIn(b'line 1: text: missing field "text"', done.stderr)
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["docs.jsonl"])
+        self.docs.write_bytes(b'{"body":"a"}\n{"text":"b"}\n')
+        self.assertEqual(self.check("--update").returncode, 0)
 
     def test_may_be_what_prm_score_printed(self):
         self.golden.write_bytes(run(self.docs).stdout)
@@ -311,6 +387,9 @@ class Causes(CheckTest):
         self.update("--dtype", "bfloat16")
         self.assert_same(self.check("--dtype", "bfloat16", "--no-prefix-sharing"))
         self.assertEqual(self.check("--dtype", "bfloat16", "--no-prefix-sharing", "--exact").returncode, 1)
+        self.update("--dtype", "int8")
+        self.assert_same(self.check("--dtype", "int8", "--no-prefix-sharing"))
+        self.assertEqual(self.check("--dtype", "float32").returncode, 1)
 
     def test_fixtures(self):
         self.docs.write_bytes(FIXTURES.replace(b"twice", b"thrice"))
@@ -362,8 +441,8 @@ class CannotRun(CheckTest):
                 self.golden.write_bytes(good.splitlines(keepends=True)[0] + bad + b"\n" + good)
                 self.assert_could_not_run(self.check(), f"{self.golden}: line 2: expected a row of prm-score: {message}")
         self.golden.write_bytes(FIXTURES)
-        self.assert_could_not_run(self.check(), f"{self.golden}: line 1: expected a row of prm-score: expected a row of "
-                                                "scoring, got what looks like a document, which prm-score scores")
+        self.assert_could_not_run(self.check(), f"{self.golden}: line 1: expected a row of prm-score, got what "
+                                                "looks like a document, which prm-score scores")
         self.golden.write_bytes(good)
         for bad in (b"", b"{", b"[]", b'{"state":{"format":9}}'):
             self.metadata.write_bytes(bad)
@@ -440,7 +519,7 @@ class CannotRun(CheckTest):
         for arguments in (["--exact", "--atol", "1"], ["--atol", "-1"], ["--rtol", "nan"], ["--junit", self.golden],
                           ["--junit", self.metadata], ["--junit", self.docs], ["--update", "--exact"], ["--errors-ok"]):
             self.assert_exit(self.check(*arguments), 2)
-        self.assert_exit(run("check", self.docs), 2, "--golden: expected a file name, got none")
+        self.assert_exit(run("check", self.docs), 2, "--golden: expected a file name, or --against, got none")
         self.assert_exit(run("--golden", "g"), 2, "expected an option of prm-score ")
         with self.golden.open("r+b") as golden:
             self.assert_exit(self.check(stdout=golden), 2, "--golden: expected another file than standard output's")

@@ -46,7 +46,7 @@ class DevicesTest(program.ProgramTest):
 
     def test_also_with_weights_that_are_converted_in_every_step_and_with_each_prompt_on_its_own(self):
         lines = b"".join(documents(25, 7, longest=200))
-        for option in (("--weight-memory", 1), ("--no-prefix-sharing",), ("--dtype", "bfloat16")):
+        for option in (("--weight-memory", 1), ("--no-prefix-sharing",), ("--dtype", "bfloat16"), ("--dtype", "int8")):
             with self.subTest(option=option):
                 one = self.rows("--device", "cpu", "--threads", 1, *option, stdin=lines)
                 self.assertEqual(self.rows("--device", "cpu,cpu", "--threads", 2, *option, stdin=lines), one)

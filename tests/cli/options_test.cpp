@@ -1,6 +1,8 @@
 #include "prm_score/cli/options.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
@@ -134,6 +136,7 @@ constexpr Example kExamples[] = {{"model", "m", "\"m\""},
                                  {"verify", "true", "true"},
                                  {"json", "true", "true"},
                                  {"golden", "g", "\"g\""},
+                                 {"against", "int8", "\"int8\""},
                                  {"update", "true", "true"},
                                  {"atol", "1e-3", "0.001"},
                                  {"rtol", "0", "0"},
@@ -158,6 +161,7 @@ std::vector<const char*> command_with(const std::string& option_name) {
   const auto spec = std::ranges::find(option_table(), option_name, [](const OptionSpec& s) { return s.name; });
   if ((spec->commands & kForScore) != 0) return {};
   for (const auto& [bit, word] : kSubcommands) {
+    if (option_name == "against") return {"check"};
     if ((spec->commands & bit) != 0 && bit == kForCheck) return {word, "--golden=g"};
     if ((spec->commands & bit) != 0) return {word};
   }
@@ -286,13 +290,15 @@ TEST_F(CommandLineTest, ShardAutoIsTheTaskOfSlurm) {
   setenv("SLURM_ARRAY_TASK_ID", "3", 1);
   EXPECT_EQ(options({"--shard=auto", "--num-shards=4"}).shard, 3);
   EXPECT_EQ(options({"--shard=auto", "--shard=1", "--num-shards=4"}).shard, 1);
-  EXPECT_EQ(error_of({"--shard=auto", "--num-shards=3"}),
-            "--shard: expected a number from 0 to 2 (--num-shards is 3), got 3");
+  EXPECT_EQ(
+      error_of({"--shard=auto", "--num-shards=3"}),
+      "--shard: expected a number from 0 to 2 (--num-shards is 3), got 3, this task's; shards count from 0, as tasks "
+      "of --array=0-2");
   unsetenv("SLURM_ARRAY_TASK_ID");
 }
 
 TEST_F(CommandLineTest, CheckNeedsAGoldenAndAtMostOneWayToCompare) {
-  EXPECT_EQ(error_of({"check", "a"}), "--golden: expected a file name, got none");
+  EXPECT_EQ(error_of({"check", "a"}), "--golden: expected a file name, or --against, got none");
   for (const std::vector<const char*>& arguments :
        std::vector<std::vector<const char*>>{{"--golden=-"},
                                              {"--golden=g", "--junit=-"},
@@ -317,6 +323,11 @@ TEST_F(CommandLineTest, CheckNeedsAGoldenAndAtMostOneWayToCompare) {
   for (const char* other : {"--exact", "--atol=1", "--rtol=1", "--junit=j"}) {
     EXPECT_TRUE(error_of({"check", "--golden=g", "--update", other}).starts_with("--update: expected no ")) << other;
   }
+  for (const char* other : {"--golden=g", "--update", "--exact", "--atol=1", "--rtol=1", "--junit=j"}) {
+    EXPECT_TRUE(error_of({"check", "--against=float32", other}).starts_with("--against: expected no ")) << other;
+  }
+  EXPECT_EQ(error_of({"check", "--against=auto"}), "--against: expected float32, bfloat16 or int8, got \"auto\"");
+  EXPECT_EQ(options({"check", "a", "--against=float32", "--dtype=int8"}).against, "float32");
   EXPECT_TRUE(error_of({"--golden=g"}).starts_with("\"--golden=g\": expected an option of prm-score "));
   const auto check = options({"check", "a", "--golden", "g", "--atol", "0.5", "--spans", "--context-field=c"});
   EXPECT_EQ(check.command, Command::kCheck);
@@ -477,11 +488,46 @@ TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {
   EXPECT_EQ(error_of({"-x"}), "\"-x\": expected an option of prm-score (see --help), got an unknown one");
   EXPECT_EQ(error_of({"prompts", "--spans"}),
             "\"--spans\": expected an option of prm-score prompts (see --help), got an unknown one");
-  EXPECT_EQ(error_of({"info", "a"}), "\"a\": expected only options of prm-score info (see --help), got a word");
+  EXPECT_EQ(
+      error_of({"info", "a"}),
+      "\"a\": expected only options of prm-score info (see --help), got a word; documents to plan for are named by "
+      "--plan");
   EXPECT_EQ(error_of({"--spans", "prompts"}), "--spans: expected an option of prompts, got one that it does not have");
   EXPECT_EQ(
       error_of({"a", "prompts", "b"}),
       "\"a\": expected files behind the subcommand prompts, got one before it (a file of that name is ./prompts)");
+}
+
+TEST_F(CommandLineTest, TheNearestOptionIsNamed) {
+  const std::string unknown = ": expected an option of prm-score (see --help), got an unknown one";
+  EXPECT_EQ(error_of({"--modle", "m"}), "\"--modle\"" + unknown + "; the nearest is --model");
+  EXPECT_EQ(error_of({"--modle=m"}), "\"--modle=m\"" + unknown + "; the nearest is --model");
+  EXPECT_EQ(error_of({"--verison"}), "\"--verison\"" + unknown + "; the nearest is --version");
+  EXPECT_EQ(
+      error_of({"pairs", "--chosen-feld=a"}),
+      "\"--chosen-feld=a\": expected an option of prm-score pairs (see --help), got an unknown one; the nearest is "
+      "--chosen-field");
+}
+
+TEST_F(CommandLineTest, TheNearestSubcommandIsNamedWhereNoFileIsCalledSo) {
+  EXPECT_EQ(parse({"pair", "a.jsonl"}).warnings,
+            Words{"\"pair\": expected a file or a subcommand, found neither; the nearest subcommand is pairs"});
+  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
+           {"docs.jsonl"}, {"a.jsonl", "pair"}, {"prompts", "pair"}, {"./pair"}, {"-"}, {}}) {
+    EXPECT_EQ(parse(words).warnings, Words{}) << words.size();
+  }
+  const std::string folder = testing::TempDir() + "prm_score_options_test";
+  const auto before = std::filesystem::current_path();
+  std::filesystem::create_directory(folder);
+  std::filesystem::current_path(folder);
+  std::ofstream("pair") << "{}\n";
+  EXPECT_EQ(parse({"pair"}).warnings, Words{});
+  std::filesystem::current_path(before);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(CommandLineTest, HelpOfPairsSaysWhereTheAccuracyGoes) {
+  EXPECT_NE(parse({"pairs", "--help"}).text.value_or("").find("--metadata."), std::string::npos);
 }
 
 TEST_F(CommandLineTest, HelpNamesEveryOptionAndItsDefault) {

@@ -74,7 +74,9 @@ class Info(ProgramTest):
         self.assertEqual(info["labels"], {"A": vocabulary["A"], "B": vocabulary["B"]})
         self.assertLess(info["default_max_context"], info["max_positions"])
         self.assertEqual(info["default_max_context"] % 64, 0)
-        self.assertLess(info["weight_bytes_in_memory"]["bfloat16"], info["weight_bytes_in_memory"]["float32"])
+        memory = info["weight_bytes_in_memory"]
+        self.assertLess(memory["bfloat16"], memory["float32"])
+        self.assertLess(memory["int8"], memory["bfloat16"])
 
     def test_the_number_of_parameters_is_that_of_the_file(self):
         info = json.loads(run("info", "--json").stdout)

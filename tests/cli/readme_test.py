@@ -8,10 +8,11 @@ import unittest
 import program
 
 ROOT = program.DATA.parent
+README = (ROOT / "README.md").read_text()
 
 
 def console_blocks() -> list[str]:
-    return re.findall(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```console\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
 def run(command: str) -> list[str]:
@@ -45,6 +46,23 @@ class ReadmeTest(unittest.TestCase):
             self.assertTrue(command.startswith("$ "), command)
             with self.subTest(command):
                 self.assert_same([json.loads(line) for line in shown], [json.loads(line) for line in run(command[2:])])
+
+    def test_pairs_for_trl_are_the_best_and_the_worst_of_a_prompt(self) -> None:
+        """By the README's own line, its program replaced by rows."""
+        (recipe,) = re.findall(r"^# preference pairs for TRL.*?\n(.*?)\n#", README, flags=re.DOTALL | re.MULTILINE)
+        jq_command = recipe.partition("| ")[2]
+        rewards = {"a": [1.5, -2, 0.25], "alone": [3.0], "equal": [0.5, 0.5], "bad": [1.0, None], "b": [-1, -0.5]}
+        rows = [
+            {"line": 1, "input": {"prompt": prompt, "text": f"{prompt} {reward}"}, "reward": reward}
+            for prompt, some in rewards.items()
+            for reward in some
+        ]
+        done = subprocess.run(["bash", "-c", jq_command], input="".join(json.dumps(row) + "\n" for row in rows),
+                              capture_output=True, text=True, check=True)
+        self.assertEqual(
+            [json.loads(line) for line in done.stdout.splitlines()],
+            [{"prompt": "a", "chosen": "a 1.5", "rejected": "a -2"}, {"prompt": "b", "chosen": "b -0.5", "rejected": "b -1"}],
+        )
 
 
 if __name__ == "__main__":

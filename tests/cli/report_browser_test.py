@@ -448,6 +448,14 @@ class ReportBrowserTest(program.ProgramTest):
         said = " ".join(entry["message"] for entry in self.browser.get_log("browser"))
         self.assertIn("Content Security Policy", said)
 
+    def test_reasons_that_differ_in_numbers_are_told_once(self):
+        scored = run("--spans", program.DATA / "examples" / "docs.jsonl")
+        self.open_report("--docs", self.write("none.jsonl", b""), stdin=scored.stdout)
+        notes = self.find("#notes").text
+        number = len(scored.stdout.splitlines())
+        self.assertIn(f"{number} of {number} documents without shaded text, for reasons such as: the file of ", notes)
+        self.assertEqual(notes.count("without shaded text"), 1)
+
     def test_rows_without_spans(self):
         scored = run(program.DATA / "examples" / "docs.jsonl")
         self.open_report(stdin=scored.stdout)

@@ -122,6 +122,24 @@ class ReportTest(program.ProgramTest):
         done = report(rewards, "--docs", body, "--text-field", "body", "--id-field", "key")
         self.assertEqual(self.shaded_texts(done.stdout), dict(enumerate(DOCUMENTS)))
 
+    def test_other_documents_are_told_of_though_the_rows_have_no_spans(self):
+        docs, rewards = self.scored()
+        others = b"".join(line(text, id=f"e{i}") for i, text in enumerate(DOCUMENTS))
+        for other, reason in ((others, "another id (see --id-field)"), (b"", "no document in line")):
+            done = report(rewards, "--docs", self.write("other.jsonl", other))
+            for details in data_of(done.stdout)["details"]:
+                self.assertIn(reason, details["whyNoText"])
+            self.assertIn(reason, done.stderr.decode())
+
+    def test_reasons_are_told_once_whatever_their_numbers(self):
+        docs, rewards = self.scored("--spans", documents=DOCUMENTS[:1] * 5)
+        said = report(rewards, "--docs", self.write("other.jsonl", b"")).stderr.decode()
+        self.assertIn("5 without text, for reasons such as: the file of documents has no document in line ", said)
+        self.assertEqual(said.count("without text"), 1, said)
+        same = self.write("other.jsonl", b"".join(line(DOCUMENTS[0], id="e") for _ in range(5)))
+        said = report(rewards, "--docs", same).stderr.decode()
+        self.assertIn("5 without text: the document in that line has another id", said)
+
     def test_rows_of_several_files(self):
         names = [self.folder / name for name in ("a.jsonl", "b.jsonl")]
         for name, text in zip(names, DOCUMENTS[:2], strict=True):

@@ -9,7 +9,9 @@ import pathlib
 import random
 import sys
 import threading
+import time
 import unittest
+import unittest.mock
 from concurrent.futures import ThreadPoolExecutor
 
 sys.path[:0] = [
@@ -55,6 +57,9 @@ PIECES = [
     b'{"text":"' + b"y" * 88 + b'"}\r',
     b'{"text":"z"}' + b" " * 87 + b"\r",
     b'{"text":"z"}' + b" " * 89 + b"\r",
+    b" " * 99 + b"\t\r",
+    b" " * 101,
+    b" " * 100 + b"\r\r",
 ]
 MAX_LINE_BYTES = 100
 
@@ -73,7 +78,8 @@ class ScoringTest(program.ProgramTest):
 
     @classmethod
     def setUpClass(cls):
-        cls.scorer = ScorerProcess(program.PROGRAM, ["--model", str(MODEL), *map(str, cls.OPTIONS)])
+        options = ["--model", str(MODEL), *map(str, cls.OPTIONS)]
+        cls.scorer = ScorerProcess(program.PROGRAM, options, MAX_LINE_BYTES)
         cls.addClassCleanup(cls.scorer.close)
 
     def rows_of_blocks(self, path, num_bytes):
@@ -103,6 +109,7 @@ class ScoringTest(program.ProgramTest):
         ):
             self.assert_rows_of_single_run(self.write(f"end{number}.jsonl", data))
         for length in (99, 100, 101, 102):  # a CR without a line feed counts
+            self.assert_rows_of_single_run(self.write(f"blank{length}.jsonl", b" " * (length - 1) + b"\r"))
             self.assert_rows_of_single_run(self.write(f"cr{length}.jsonl", b'{"text":"z"}'.ljust(length) + b"\r"))
 
     def test_compressed_files(self):
@@ -223,13 +230,13 @@ class ScoringTest(program.ProgramTest):
 class ProcessTest(unittest.TestCase):
     def test_the_first_line_is_no_beginning_of_a_file(self):
         for line in (b"\x1f\x8b not compressed", b"\xef\xbb\xbf{}"):
-            scorer = ScorerProcess(program.PROGRAM, ["--model", str(MODEL)])
+            scorer = ScorerProcess(program.PROGRAM, ["--model", str(MODEL)], 1 << 28)
             self.addCleanup(scorer.close)
             (row,) = scorer.score(line + b"\n")
             self.assertTrue(row.startswith(b'{"line":1,"reward":null,"error":"not JSON'), row)
 
     def test_threads_get_the_rows_of_their_own_lines(self):
-        scorer = ScorerProcess(STUB, [])
+        scorer = ScorerProcess(STUB, [], 1 << 28)
         self.addCleanup(scorer.close)
 
         def score(number):
@@ -241,7 +248,7 @@ class ProcessTest(unittest.TestCase):
                 self.assertEqual(found, [(line, number + 1) for line in range(1, 2 + number % 7)])
 
     def test_a_process_that_was_killed_is_not_the_blocks_fault(self):
-        scorer = ScorerProcess(STUB, ["--stub", "dies"])
+        scorer = ScorerProcess(STUB, ["--stub", "dies"], 1 << 28)
         self.assertEqual(len(scorer.score(b"{}\n \n{}\n")), 2)
         with self.assertRaisesRegex(ProcessEndedError, "killed by SIGKILL"):
             scorer.score(b"{}\npoison\n{}\n")
@@ -250,7 +257,7 @@ class ProcessTest(unittest.TestCase):
             scorer.score(b"{}\n")
 
     def test_a_process_that_ends_says_why(self):
-        scorer = ScorerProcess(STUB, ["--stub", "stops"])
+        scorer = ScorerProcess(STUB, ["--stub", "stops"], 1 << 28)
         with self.assertRaisesRegex(InputError, "exit code 1\n  prm-score: out of memory"):
             scorer.score(b"{}\npoison\n")
 
@@ -300,6 +307,11 @@ class InputTest(program.ProgramTest):
         self.assert_refused(path, 'expected a column "k"', Columns("body", "id", None, ("k",)))
         pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), path)
         self.assert_refused(path, 'expected one column "text", found "text", "text"')
+        pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["text", "n", "n"]), path)
+        self.assertEqual(blocks_of(path)[0].data, b'{"text":"a"}\n')
+        self.assert_refused(path, 'expected one column "n", found "text", "n", "n"', Columns("text", "id", None, None))
+        pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["text", "id", "id"]), path)
+        self.assert_refused(path, 'expected one column "id", found "text", "id", "id"')
 
     def test_what_json_can_say(self):
         path = self.folder / "a.parquet"
@@ -309,6 +321,9 @@ class InputTest(program.ProgramTest):
         self.assertEqual(
             json.loads(block.data), {"text": "a", "t": "2026-01-02T03:04:00", "d": "2026-01-02", "l": [True]}
         )
+        for far in (pa.array([2**62], pa.timestamp("us")), pa.array([2**30], pa.date32())):
+            pq.write_table(pa.table({"text": ["a"], "d": far}), path)
+            self.assert_refused(path, 'a.parquet: column "d": d', Columns("text", "id", None, None))
         pq.write_table(pa.table({"text": ["a"], "b": [b"\xff"]}), path)
         self.assert_refused(
             path, 'column "b": expected what JSON can say, found bytes', Columns("text", "id", None, None)
@@ -365,6 +380,16 @@ class ManifestTest(program.ProgramTest):
         self.assertEqual(manifest.unfinished_files(), [1])
         manifest.add(finished(1, 0))
         self.assertEqual(manifest.unfinished_files(), [1])
+
+    def test_many_files_take_linear_time(self):
+        num_files = 50_000
+        inputs = tuple((str(file), 1) for file in range(num_files))
+        manifest = Manifest(RunIdentity(IDENTITY.fingerprint, 100, "file, jsonl", inputs))
+        for file in range(num_files - 1):
+            manifest.add(finished(file, 0, True))
+        began = time.monotonic()
+        self.assertEqual(manifest.unfinished_files(), [num_files - 1])
+        self.assertLess(time.monotonic() - began, 10)
 
     def test_anything_else_is_refused(self):
         place = storage.place_of(str(self.folder / "manifest.json"))
@@ -435,6 +460,10 @@ class OutputTest(program.ProgramTest):
         (self.folder / "out.jsonl.parts/part-00000-0000000.jsonl").unlink()
         with self.assertRaisesRegex(InputError, "part-00000-0000000.jsonl: a part of the manifest: no such file"):
             self.begun(resume=True)
+        self.finish(self.begun(name="out/"))
+        (self.folder / "out/part-00001-0000000.jsonl").unlink()
+        with self.assertRaisesRegex(InputError, "out/part-00001-0000000.jsonl: a part of the manifest: no such file"):
+            self.begun(name="out/", resume=True)
 
     def test_two_runs_never_write_one_output(self):
         output = self.begun()
@@ -442,6 +471,44 @@ class OutputTest(program.ProgramTest):
             self.begun(resume=True)
         output.close()
         self.begun(resume=True).close()
+
+    def test_a_run_that_has_ended_meanwhile_is_left_as_it_is(self):
+        identity = RunIdentity(IDENTITY.fingerprint, 100, "x", (("a", 1), ("b", 2)))
+        for name in ("out/", "out.jsonl"):
+            new = self.output(name)
+            first = self.begun(name=name)
+            first.add(finished(0, 0), b"0 0\n")
+            first.close()
+            first = self.begun(name=name, resume=True)
+            resumed = self.output(name, resume=True)
+            for late in (new, resumed):
+                late.begin(identity)
+            self.finish(first)
+            there = self.names()
+            for late, message in ((new, "already there; give --resume"), (resumed, "another run has written there")):
+                for _ in range(2):
+                    with self.assertRaisesRegex(InputError, message):
+                        late.open()
+                    self.assertEqual(self.names(), there)
+
+    def test_a_kill_while_it_is_replaced_leaves_nothing_that_looks_complete(self):
+        for name, num_files in (("out/", 5), ("out.jsonl", 2)):
+            for num_removed in range(1, num_files):
+                self.finish(self.begun(name=name, overwrite=True))
+                removed = []
+
+                def remove(place, removed=removed, most=num_removed, remove=storage.remove):
+                    if len(removed) == most:
+                        raise KeyboardInterrupt
+                    removed.append(place)
+                    remove(place)
+
+                with unittest.mock.patch.object(storage, "remove", remove), self.assertRaises(KeyboardInterrupt):
+                    self.begun(name=name, overwrite=True)
+                self.assertEqual(len(removed), num_removed)
+                self.assertFalse(list(self.folder.rglob("*manifest.json")))
+                if (self.folder / name / "_SUCCESS").exists():
+                    self.assertEqual(len(self.names()), 4)
 
     def test_what_is_there_is_refused_or_replaced(self):
         self.finish(self.begun())

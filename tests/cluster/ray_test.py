@@ -295,6 +295,19 @@ class KillsTest(RayTest):
         self.docs.write_bytes(whole)
         self.assertEqual({path: path.read_bytes() for path in (self.folder / "out.jsonl.parts").iterdir()}, before)
 
+    def test_a_file_that_is_there_twice_is_compared_twice(self):
+        docs = self.write("docs.jsonl", b'{"text":"a"}\n' * 30)
+        arguments = (docs, docs, "--output", self.out, "--block-bytes", "130")
+        self.assert_done(self.score(*arguments, scorer=STUB), 0)
+        manifest = self.folder / "out.jsonl.parts/manifest.json"
+        state = json.loads(manifest.read_bytes())
+        self.assertEqual([block[:2] for block in state["blocks"]], [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]])
+        state |= {"complete": False, "blocks": state["blocks"][:4]}  # all of the first, the beginning of the second
+        manifest.write_text(json.dumps(state))
+        self.out.unlink()
+        docs.write_bytes(docs.read_bytes()[:-13] + b'{"text":"b"}\n')
+        self.assert_refused(self.score(*arguments, "--resume", scorer=STUB), "docs.jsonl: lines 21 to 30 are not those")
+
     def test_a_line_that_ends_every_process_stops_the_run(self):
         docs = self.write("docs.jsonl", b"{}\n" * 30 + b"poison\n" + b"{}\n" * 30)
         killed = "docs.jsonl: lines 21 to 39: ended 3 processes, the last one so: prm-score: killed by SIGKILL"
@@ -384,6 +397,38 @@ class BadInputTest(RayTest):
             self.assert_refused(
                 self.score(self.docs, *self.output, scorer="/no/such"), "/no/such: cannot be run: No such file"
             )
+
+    def test_options_in_the_environment_are_told(self):
+        command = [*self.command(self.docs, *self.output, scorer=STUB), "--cpus-per-actor", "7"]
+        done = subprocess.run(command, env=environment(PRM_SCORE_MODEL="x", PRM_SCORE_TEST_X="x"), capture_output=True)
+        self.assert_refused(done, "ray_score: warning: PRM_SCORE_MODEL: not used; options of prm-score follow --\n")
+
+    def test_what_answers_is_no_cluster(self):
+        with socket.socket() as other:
+            other.bind(("", 0))
+            other.listen()
+            address = f"127.0.0.1:{other.getsockname()[1]}"
+            done = self.score(self.docs, *self.output, "--address", address)
+        self.assert_refused(done, f"ray_score: --address {address}: no cluster answers: ")
+        self.assert_nothing_left()
+
+    def test_a_cluster_that_is_gone_but_still_named(self):
+        (self.folder / "ray").mkdir()
+        self.write("ray/ray_current_cluster", b"127.0.0.1:1\n")
+        command = [sys.executable, "-B", str(SCRIPT), str(self.docs), *map(str, self.output)]
+        auto = ("--address", "auto")  # with a note alone it takes any cluster of this machine
+        noted = "ray start's note of a cluster here (--address local starts a new one)"
+        for variables, arguments, message in (
+            ({"RAY_ADDRESS": "127.0.0.1:1"}, (), "RAY_ADDRESS 127.0.0.1:1: no cluster answers: "),
+            ({"RAY_ADDRESS": "127.0.0.1:1"}, auto, "RAY_ADDRESS 127.0.0.1:1: no cluster answers: "),
+            ({"RAY_ADDRESS": "ray://127.0.0.1:1"}, (), "RAY_ADDRESS: expected HOST:PORT, auto or local, found 'ray://"),
+            ({"RAY_TMPDIR": str(self.folder)}, (), noted),
+        ):
+            with self.subTest(message, arguments=arguments):
+                env = environment(**variables)
+                done = subprocess.run([*command, *arguments], env=env, capture_output=True, timeout=30)
+                self.assert_refused(done, message)
+                self.assert_nothing_left("ray/ray_current_cluster")
 
     def test_no_cluster_at_all(self):
         done = self.score(

@@ -122,10 +122,13 @@ TEST(ProgressMeter, AfterLongPausesRatesFall) {
 TEST(ProgressMeter, LinesOfALimitCountWhereTheyAreNearerThanTheBytes) {
   ProgressMeter meter({.num_bytes = 1'000'000, .num_lines = 100}, {}, kStart);
   meter.update(rows(25), kStart + seconds(10));
-  EXPECT_TRUE(meter.line(kStart + seconds(10)).starts_with("25 %, 0:10, 0:30 left, "));
+  EXPECT_EQ(meter.line(kStart + seconds(10)),
+            "25 %, 0:10, 0:30 left, 25 rows (0 bad), 5.0 chunks/s, 250 tokens/s, 2.5 kB");  // 0.3 % of the bytes
+  EXPECT_TRUE(ProgressMeter({.num_bytes = 1'000'000, .num_lines = 100}, {}, kStart).line(kStart).ends_with(", 0 B"));
   ProgressMeter longer({.num_bytes = 5'000, .num_lines = 1000}, {}, kStart);
   longer.update(rows(25), kStart + seconds(10));
   EXPECT_TRUE(longer.line(kStart + seconds(10)).starts_with("50 %, 0:10, 0:10 left, "));
+  EXPECT_TRUE(longer.line(kStart + seconds(10)).ends_with(", 2.5 of 5.0 kB"));
 }
 
 TEST(ProgressMeter, AFileThatHasGrownIsNoMoreThanDone) {

@@ -66,24 +66,6 @@ TEST(MakeHistogram, HoldsOneValueManyTimesAndNone) {
   }
 }
 
-TEST(QuantileTest, IsLinearBetweenNeighbours) {
-  const std::vector<double> sorted = {1, 2, 10};
-  EXPECT_EQ(quantile(sorted, 0), 1);
-  EXPECT_EQ(quantile(sorted, 0.5), 2);
-  EXPECT_EQ(quantile(sorted, 0.75), 6);
-  EXPECT_EQ(quantile(sorted, 1), 10);
-  EXPECT_EQ(quantile({3}, 0.3), 3);
-}
-
-TEST(RankCorrelationTest, IsSpearmans) {
-  EXPECT_NEAR(rank_correlation({1, 2, 3, 4}, {10, 100, 1000, 10000}).value(), 1, 1e-12);
-  EXPECT_NEAR(rank_correlation({1, 2, 3, 4}, {4, 3, 2, -100}).value(), -1, 1e-12);
-  // By hand: ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4; products of distances 4.5, squares 4.5 and 5.
-  EXPECT_NEAR(rank_correlation({1, 2, 2, 3}, {1, 3, 2, 4}).value(), 4.5 / std::sqrt(4.5 * 5), 1e-12);
-  EXPECT_EQ(rank_correlation({1, 1, 1}, {1, 2, 3}), std::nullopt);
-  EXPECT_EQ(rank_correlation({}, {}), std::nullopt);
-}
-
 TEST(ReportStatisticsTest, CountsRowsAndChunks) {
   ReportStatistics statistics;
   auto row = scored(1, 70, {1.0F, std::nullopt});

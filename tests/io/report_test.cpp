@@ -137,18 +137,23 @@ TEST(ReportBuilderTest, TextsComeFromTheRowsOrFromDocuments) {
   ReportBuilder builder({}, {}, {});
   auto in_row = with_input(scored(1, 5), R"({"text":"abc"})");
   auto of_document = scored(2, 4), other_id = scored(3, 3), other_text = scored(4, 2), gone = scored(5, 1);
-  auto no_spans = scored(6, 0);
+  auto no_spans = scored(6, 0), no_spans_and_other_id = scored(7, 0);
   no_spans.reward.spans.clear();
-  for (const auto& row : {in_row, of_document, other_id, other_text, gone, no_spans}) builder.add(row);
+  no_spans_and_other_id.reward.spans.clear();
+  for (const auto& row : {in_row, of_document, other_id, other_text, gone, no_spans, no_spans_and_other_id}) {
+    builder.add(row);
+  }
   const auto places = builder.choose_details();
   std::set<int64_t> lines;
   for (const auto& place : places) lines.insert(place.line);
-  EXPECT_EQ(lines, (std::set<int64_t>{2, 3, 4, 5}));
+  EXPECT_EQ(lines, (std::set<int64_t>{2, 3, 4, 5, 6, 7}));
   builder.set_text({"", 2}, "xyz", "\"d2\"");
   builder.set_text({"", 3}, "xyz", "\"d2\"");
   builder.set_text({"", 4}, "wxyz", "\"d4\"");
   builder.set_text({"other", 5}, "xyz", "\"d5\"");
   builder.set_no_text({"", 5}, "gone");
+  builder.set_text({"", 6}, "xyz", "\"d6\"");
+  builder.set_text({"", 7}, "xyz", "\"d6\"");
   const Report report = builder.finish();
   EXPECT_TRUE(report.has_texts);
   const auto text_of = [&](int64_t line) -> const ShadedText& {
@@ -161,6 +166,7 @@ TEST(ReportBuilderTest, TextsComeFromTheRowsOrFromDocuments) {
   EXPECT_NE(text_of(4).why_not.find("4 bytes"), std::string::npos);
   EXPECT_EQ(text_of(5).why_not, "gone");
   EXPECT_EQ(text_of(6).why_not, "the row has no spans");
+  EXPECT_NE(text_of(7).why_not.find("another id"), std::string::npos);
 }
 
 TEST(ReportBuilderTest, IdsAreTheSameByValue) {

@@ -61,12 +61,12 @@ TEST(ParseRewardRow, NamesFieldExpectedAndFound) {
   EXPECT_EQ(error_of("[1]"), "expected an object, got an array");
   EXPECT_TRUE(error_of("{").starts_with("not JSON: "));
   EXPECT_EQ(error_of(R"({"text":"a document"})"),
-            "expected a row of scoring, got what looks like a document, which prm-score scores (report takes it by "
+            "got what looks like a document, which prm-score scores (report takes it by "
             "--docs, check as its FILES)");
   EXPECT_EQ(error_of(R"({"line":1,"reward_chosen":1,"reward_rejected":1})"),
-            "expected a row of scoring, got what looks like a row of prm-score pairs");
+            "got what looks like a row of prm-score pairs");
   EXPECT_EQ(error_of(R"({"line":1,"chunk":0,"prompt":"x","input_ids":[1]})"),
-            "expected a row of scoring, got what looks like a row of prm-score prompts");
+            "got what looks like a row of prm-score prompts");
   EXPECT_EQ(error_of("{}"), "line: missing field \"line\"");
   EXPECT_EQ(error_of(with("\"line\":3", "\"line\":-3")), "line: expected an integer >= 0, got -3");
   EXPECT_EQ(error_of(with("\"line\":3", "\"line\":99999999999999999999")), "line: expected an integer >= 0, got 1e+20");

@@ -44,8 +44,12 @@ TEST(ParseSafetensors, RejectsFilesCutShort) {
   const std::string file = safetensors_file({{"a", "F32", {2}, "aaaabbbb"}});
   for (size_t size = 0; size < file.size(); ++size) EXPECT_NE(parse_error(file.substr(0, size)), "") << size;
   EXPECT_EQ(parse_error("1234567"), "m: expected at least 8 bytes, got 7");
-  EXPECT_EQ(parse_error(file.substr(0, 20)), "m: header length: expected at most 12 bytes, got 85");
-  EXPECT_EQ(parse_error(file.substr(0, file.size() - 1)), "m: a: data_offsets: expected an integer from 0 to 7, got 8");
+  const std::string hint = " (cut short, an interrupted download?)";
+  EXPECT_EQ(file.size(), 101u);
+  EXPECT_EQ(parse_error(file.substr(0, 20)),
+            "m: ends early: expected 93 bytes by its header's length, found 20" + hint);
+  EXPECT_EQ(parse_error(file.substr(0, 93)), "m: ends early: expected 101 bytes by its header, found 93" + hint);
+  EXPECT_EQ(parse_error(file.substr(0, 100)), "m: ends early: expected 101 bytes by its header, found 100" + hint);
 }
 
 TEST(ParseSafetensors, RejectsTrailingBytes) {
@@ -55,7 +59,7 @@ TEST(ParseSafetensors, RejectsTrailingBytes) {
 
 TEST(ParseSafetensors, RejectsHeaderLengthsThatOverflow) {
   EXPECT_EQ(parse_error(std::string(8, '\xff') + "{}"),
-            "m: header length: expected at most 2 bytes, got 18446744073709551615");
+            "m: header length: expected at most 100000000 bytes, got 18446744073709551615");
 }
 
 TEST(ParseSafetensors, RejectsHeadersThatAreNoJsonObject) {
@@ -84,16 +88,23 @@ TEST(ParseSafetensors, RejectsEntriesOfTheWrongType) {
   EXPECT_EQ(error(R"({"dtype":"F32","shape":[1],"data_offsets":[0,2,4]})"),
             "m: a: data_offsets: expected [begin, end], got [0,2,4]");
   EXPECT_EQ(error(R"({"dtype":"F32","shape":[1],"data_offsets":[0,"4"]})"),
-            "m: a: data_offsets: expected an integer from 0 to 4, got \"4\"");
+            "m: a: data_offsets: expected an integer from 0 to 4611686018427387904, got \"4\"");
 }
 
 TEST(ParseSafetensors, RejectsOffsetsOutsideTheFileAndBackwards) {
   const auto error = [](const char* offsets) {
     return header_error(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":)" + std::string(offsets) + "}}", 4);
   };
-  EXPECT_EQ(error("[0,5]"), "m: a: data_offsets: expected an integer from 0 to 4, got 5");
-  EXPECT_EQ(error("[-1,3]"), "m: a: data_offsets: expected an integer from 0 to 4, got -1");
-  EXPECT_EQ(error("[4,0]"), "m: a: data_offsets: expected an integer from 4 to 4, got 0");
+  const std::string most = "4611686018427387904";
+  EXPECT_EQ(error("[0,5]"), "m: a: data_offsets: expected 4 bytes (F32 [1]), got 5");
+  EXPECT_EQ(error("[4,8]"), "m: a: data_offsets: expected to begin at 0, where the header ends, got 4");
+  EXPECT_EQ(error("[-1,3]"), "m: a: data_offsets: expected an integer from 0 to " + most + ", got -1");
+  EXPECT_EQ(error("[4,0]"), "m: a: data_offsets: expected an integer from 4 to " + most + ", got 0");
+  EXPECT_EQ(error("[9223372036854775804,9223372036854775807]"),
+            "m: a: data_offsets: expected an integer from 0 to " + most + ", got 9223372036854775804");
+  EXPECT_EQ(header_error(R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,4611686018427387904]}})", 4),
+            "m: ends early: expected 4611686018427387983 bytes by its header, found 83 (cut short, an interrupted "
+            "download?)");
 }
 
 TEST(ParseSafetensors, RejectsSizesThatAreNotThoseOfTheShape) {
@@ -175,7 +186,7 @@ TEST_F(SafetensorsReaderTest, NamesWhatIsMissing) {
             (folder_ / "1.safetensors").string() + ": cannot open: No such file or directory");
   folder_.write("1.safetensors", safetensors_file({{"a", "F16", {1}, "aa"}}));
   folder_.write("2.safetensors", safetensors_file({{"c", "F16", {1}, "aa"}}));
-  const std::string place = "model.safetensors.index.json: weight_map: ";
+  const std::string place = (folder_ / "model.safetensors.index.json").string() + ": weight_map: ";
   EXPECT_EQ(index_error(R"({"a":"1.safetensors","b":"2.safetensors"})"),
             place + "b: expected the tensor in 2.safetensors, found nowhere");
   EXPECT_EQ(index_error(R"({"a":"2.safetensors","c":"1.safetensors"})"),
@@ -195,15 +206,22 @@ TEST_F(SafetensorsReaderTest, RejectsATensorInTwoShards) {
   folder_.write("1.safetensors", safetensors_file({{"a", "F16", {1}, "aa"}}));
   folder_.write("2.safetensors", safetensors_file({{"a", "F16", {1}, "aa"}, {"b", "F16", {1}, "aa"}}));
   EXPECT_EQ(index_error(R"({"a":"1.safetensors","b":"2.safetensors"})"),
-            "2.safetensors: a: expected in one file only, also found in 1.safetensors");
+            (folder_ / "2.safetensors").string() + ": a: expected in one file only, also found in 1.safetensors");
 }
 
 TEST_F(SafetensorsReaderTest, RejectsMalformedIndexes) {
-  EXPECT_EQ(index_error("[]"), "model.safetensors.index.json: weight_map: expected an object, got []");
+  const std::string index = (folder_ / "model.safetensors.index.json").string();
+  EXPECT_EQ(index_error("[]"), index + ": weight_map: expected an object, got []");
   folder_.write("model.safetensors.index.json", "{}");
-  EXPECT_EQ(open_error(), "model.safetensors.index.json: weight_map: missing field");
+  EXPECT_EQ(open_error(), index + ": weight_map: missing field");
   folder_.write("model.safetensors.index.json", "[");
-  EXPECT_NE(open_error().find("model.safetensors.index.json: expected JSON: "), std::string::npos);
+  EXPECT_TRUE(open_error().starts_with(index + ": expected JSON: ")) << open_error();
+}
+
+TEST_F(SafetensorsReaderTest, NamesTheFolderOfAFileCutShort) {
+  const std::string whole = safetensors_file({{"a", "F32", {2}, "aaaabbbb"}});
+  folder_.write("model.safetensors", whole.substr(0, 90));
+  EXPECT_TRUE(open_error().starts_with((folder_ / "model.safetensors").string() + ": ends early: expected "));
 }
 
 TEST_F(SafetensorsReaderTest, RefusesDevicesAndFifos) {
@@ -221,10 +239,11 @@ TEST_F(SafetensorsReaderTest, WeightSaysWhatIsWrong) {
   const auto error = [&](const char* name, std::vector<int64_t> shape) {
     return error_of([&] { (void)reader.weight(name, shape); });
   };
-  EXPECT_EQ(error("lm_head.weight", {4, 1}), "model.safetensors: lm_head.weight: expected [4, 1], got [3, 1]");
-  EXPECT_EQ(error("lm_head.weight", {3}), "model.safetensors: lm_head.weight: expected [3], got [3, 1]");
-  EXPECT_EQ(error("ids", {1}), "model.safetensors: ids: dtype: expected F32, F16 or BF16, got I64");
-  EXPECT_EQ(error("norm", {4}), "model.safetensors: norm: expected a tensor [4], found none of that name");
+  const std::string file = (folder_ / "model.safetensors").string();
+  EXPECT_EQ(error("lm_head.weight", {4, 1}), file + ": lm_head.weight: expected [4, 1], got [3, 1]");
+  EXPECT_EQ(error("lm_head.weight", {3}), file + ": lm_head.weight: expected [3], got [3, 1]");
+  EXPECT_EQ(error("ids", {1}), file + ": ids: dtype: expected F32, F16 or BF16, got I64");
+  EXPECT_EQ(error("norm", {4}), file + ": norm: expected a tensor [4], found none of that name");
 }
 
 }  // namespace

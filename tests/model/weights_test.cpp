@@ -22,6 +22,7 @@ class LoadWeightsTest : public ::testing::Test {
   }
 
   TempFolder folder_;
+  const std::string file_ = (folder_ / "model.safetensors").string();
   TinyCheckpoint checkpoint_;
 };
 
@@ -74,23 +75,23 @@ TEST_F(LoadWeightsTest, LayersAreConvertedAndEmbeddingsAreNot) {
 
 TEST_F(LoadWeightsTest, NamesAMissingTensor) {
   checkpoint_.remove("lm_head.weight");
-  EXPECT_EQ(load_error(), "model.safetensors: lm_head.weight: expected a tensor [3, 4], found none of that name");
+  EXPECT_EQ(load_error(), file_ + ": lm_head.weight: expected a tensor [3, 4], found none of that name");
   checkpoint_.config["attention_bias"] = true;
   EXPECT_EQ(load_error(),
-            "model.safetensors: model.layers.0.self_attn.q_proj.bias: expected a tensor [4], found none of that name");
+            file_ + ": model.layers.0.self_attn.q_proj.bias: expected a tensor [4], found none of that name");
 }
 
 TEST_F(LoadWeightsTest, NamesAMisshapenTensor) {
   checkpoint_.config["vocab_size"] = 5;
-  EXPECT_EQ(load_error(), "model.safetensors: model.embed_tokens.weight: expected [5, 4], got [3, 4]");
+  EXPECT_EQ(load_error(), file_ + ": model.embed_tokens.weight: expected [5, 4], got [3, 4]");
   checkpoint_.config["vocab_size"] = 3;
   checkpoint_.tensor("model.layers.0.mlp.down_proj.weight").shape = {3, 4};
-  EXPECT_EQ(load_error(), "model.safetensors: model.layers.0.mlp.down_proj.weight: expected [4, 3], got [3, 4]");
+  EXPECT_EQ(load_error(), file_ + ": model.layers.0.mlp.down_proj.weight: expected [4, 3], got [3, 4]");
 }
 
 TEST_F(LoadWeightsTest, NamesATensorOfAnotherDtype) {
   checkpoint_.tensor("model.norm.weight").dtype = "I32";
-  EXPECT_EQ(load_error(), "model.safetensors: model.norm.weight: dtype: expected F32, F16 or BF16, got I32");
+  EXPECT_EQ(load_error(), file_ + ": model.norm.weight: dtype: expected F32, F16 or BF16, got I32");
 }
 
 TEST_F(LoadWeightsTest, ToleratesTensorsThatAreNotUsed) {

@@ -197,12 +197,13 @@ class DocumentsTest(ModuleTest):
     def test_none_gives_none(self):
         self.assertEqual(self.scorer.score([]), [])
 
-    def test_what_is_no_document_is_named_and_nothing_is_scored(self):
+    def test_what_is_no_sequence_of_documents_is_named(self):
         for documents, message in (
             ("a text", "documents: expected a sequence of documents, got str"),
             ({"text": "a"}, "documents: expected a sequence of documents, got dict"),
-            (["a", b"b"], "documents[1]: expected str or a mapping, got bytes"),
-            ([{"text": b"a"}], "documents[0]['text']: expected str, got bytes"),
+            (b"a text", "documents: expected a sequence of documents, got bytes"),
+            (None, "documents: expected a sequence of documents, got NoneType"),
+            (3, "documents: expected a sequence of documents, got int"),
         ):
             with self.subTest(documents), self.assertRaises(TypeError) as raised:
                 self.scorer.score(documents)
@@ -212,6 +213,19 @@ class DocumentsTest(ModuleTest):
         documents = ["good words", None, 3, ["a"], True, {"text": None}]
         lines = ['{"text":"good words"}', "null", "3", '["a"]', "true", '{"text":null}']
         self.assert_rows(self.scorer.score(documents), rows_of(lines=lines))
+
+    def test_what_json_does_not_have_is_a_bad_document(self):
+        results = self.scorer.score(["good words", b"bytes", {"text": b"bytes", "id": 7}, object()])
+        self.assertEqual(
+            [result.error for result in results],
+            [
+                None,
+                "document: expected str or a mapping, got bytes",
+                "text: expected str, got bytes",
+                "document: expected str or a mapping, got object",
+            ],
+        )
+        self.assertEqual([result.id for result in results], [None, None, 7, None])
 
     def test_texts_that_utf8_does_not_have_are_bad_documents(self):
         [result] = self.scorer.score(["ab\ud800"])

@@ -495,6 +495,43 @@ TEST_F(Replicas, WithoutAnyLeftTheRunEnds) {
   EXPECT_TRUE(std::equal(rows_.begin(), rows_.end(), expected.begin()));
 }
 
+TEST_F(Replicas, WhateverFailsNoLineIsLostOrDoubled) {
+  const std::vector<Row> expected = rows_of_one(150);
+  for (unsigned seed = 0; seed < 60; ++seed) {  // failures are rare in some, and end the run in others
+    rows_.clear();
+    warnings_.clear();
+    Lines lines(150, [random = std::mt19937(seed)](int64_t) mutable {
+      if (random() % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
+    });
+    std::deque<FakeEngine> engines;
+    for (unsigned i = 0; i < 2 + seed % 3; ++i) {
+      engines.emplace_back(64 << seed % 4).fails_at = [random = std::mt19937(seed * 10 + i), seed](int64_t) mutable {
+        return random() % (10U << seed % 5) == 0;
+      };
+    }
+    std::vector<Replica> replicas = replicas_of(engines);
+    for (Replica& replica : replicas) {
+      replica.check = [random = std::mt19937(seed + 1)]() mutable {
+        if (random() % 8 == 0) throw Error("no answer");
+      };
+    }
+    try {
+      run(lines, replicas);
+      EXPECT_EQ(rows_.size(), expected.size());
+    } catch (const Error& error) {
+      EXPECT_STREQ(error.what(), "no answer");
+    }
+    int64_t num_bad = 0;
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      ASSERT_EQ(rows_[i].line, expected[i].line);
+      if (rows_[i] == expected[i]) continue;
+      EXPECT_TRUE(rows_[i].error.ends_with(": out of order")) << rows_[i].error;
+      ++num_bad;
+    }
+    EXPECT_LE(2 * num_bad, std::ssize(warnings_));
+  }
+}
+
 TEST_F(Replicas, AFailureIsMendedWhileTheInputPauses) {
   std::mutex mutex;
   std::condition_variable wake;

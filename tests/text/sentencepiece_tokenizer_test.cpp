@@ -1,7 +1,7 @@
 #include "prm_score/text/sentencepiece_tokenizer.h"
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -247,12 +247,12 @@ TEST(SentencePieceTokenizer, TenMegabytesWithoutASpaceAreEncodedInSeconds) {
   const auto tokenizer = load_sentencepiece_tokenizer(kGolden / "llama", {});
   std::string text;
   while (text.size() < 10'000'000) text += "whalesandthesea\u4e2d\u6587";
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();  // of this process: what else runs on the machine does not count
   const auto ids = tokenizer->encode(text);
-  const auto elapsed = std::chrono::steady_clock::now() - begin;
+  const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   EXPECT_EQ(tokenizer->decode(ids), text);
-  RecordProperty("milliseconds", static_cast<int>(elapsed / std::chrono::milliseconds(1)));
-  EXPECT_LT(elapsed, std::chrono::seconds(60));  // 10 s and less where nothing else runs
+  RecordProperty("milliseconds", static_cast<int>(1000 * seconds));
+  EXPECT_LT(seconds, 60);  // 10 and less without a sanitizer
 }
 
 // ------------------------------------------------------------------------------------------------------------ sources

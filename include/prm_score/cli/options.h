@@ -66,6 +66,7 @@ struct Options {
   std::string log_level = "info";
 
   // Of check.
+  std::string against;               // dtype to compare with; empty = none, a golden instead
   std::string golden;                // file
   std::string junit;                 // file; empty = none
   bool update = false;               // write the golden
@@ -84,7 +85,7 @@ class UsageError : public std::runtime_error {
 struct ParsedCommandLine {
   Options options;
   std::optional<std::string> text;
-  std::vector<std::string> warnings;  // of environment variables that look like an option's and are none's
+  std::vector<std::string> warnings;  // of variables and words that are near a known name
 };
 
 // Throws UsageError. `version` is what --version prints.

@@ -15,6 +15,8 @@
 //                     "max_positions": 32768, "max_context": 32640, "max_batch_tokens": 2048, "prefix_sharing": true}
 //   counts           {"lines": 9, "scored_rows": 7, "bad_rows": 1, "tokens": 2100, "chunks": 35,
 //                     "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 2}}
+//   drift            of `prm-score check --against` only: {"against": "float32", "num_bad_rows": 0, "all": {..,
+//                    "rank_correlation": 0.9998, ..}, "longer": of the documents of at least 4 chunks}
 //   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0, "num_bad": 1,
 //                    "confidence_interval": [0.37, 0.96], "subsets": {"chat": {..the same..}, ..}}; see pair_summary.h
 //   state            of the metadata of a golden only: run_state.h's of the run that gave it
@@ -40,6 +42,7 @@
 #include <vector>
 
 #include "prm_score/io/pair_summary.h"
+#include "prm_score/io/reward_drift.h"
 #include "prm_score/text/document.h"
 #include "prm_score/text/stage_times.h"
 
@@ -93,6 +96,7 @@ struct Metadata {
   RunCounts counts;
   RunCounts counts_before;  // what an earlier run answered; part of `counts`
   std::optional<PairSummary> pairs;
+  std::optional<DriftResult> drift;
   std::optional<StageTimes> times;
   std::string state_json;  // format_run_state(); empty if there is none
   double elapsed_seconds = 0;

@@ -59,6 +59,7 @@ class ProgressMeter {
   };
 
   [[nodiscard]] std::optional<double> part_done(const ProgressCounts& counts) const;
+  [[nodiscard]] bool is_limit_nearer(const ProgressCounts& counts) const;
   [[nodiscard]] std::optional<Rates> rates(ProgressTime now) const;
   [[nodiscard]] std::string time_text(ProgressTime now) const;
   [[nodiscard]] std::string bytes_text() const;

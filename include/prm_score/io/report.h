@@ -86,7 +86,8 @@ class ReportBuilder {
 
   void add(const RewardRow& row);
 
-  // After the last row. Chooses the documents in detail; returns where their texts are, of those that have none.
+  // After the last row. Chooses the documents in detail; returns where their texts are, of those that have none. Rows
+  // without spans are among them: their texts cannot be shaded, but may turn out to be others.
   [[nodiscard]] std::vector<DocumentPlace> choose_details();
 
   // The text of such a document, with its id as JSON text (empty if it has none). A text that is not the row's is not

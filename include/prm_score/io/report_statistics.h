@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "prm_score/io/metadata.h"
+#include "prm_score/io/rank_statistics.h"
 #include "prm_score/text/document.h"
 
 namespace prm_score {
@@ -32,13 +33,6 @@ struct Histogram {
 // Bins of a round width (1, 2 or 5 times a power of ten) whose borders are multiples of it, at most 50; none for no
 // values. Values are of float32's range.
 [[nodiscard]] Histogram make_histogram(const std::vector<double>& values);
-
-// Of sorted values, at least one: linear between the two that are nearest; `fraction` in [0, 1].
-[[nodiscard]] double quantile(const std::vector<double>& sorted, double fraction);
-
-// Spearman's rank correlation, ties at their mean rank; in [-1, 1]; nullopt where it is not defined: one of
-// them is the same everywhere. Both of the same size.
-[[nodiscard]] std::optional<double> rank_correlation(const std::vector<double>& a, const std::vector<double>& b);
 
 // Documents of similar length: quartiles of their rewards.
 struct LengthBin {

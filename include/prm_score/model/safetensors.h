@@ -54,8 +54,9 @@ struct NonFinite {
 // in the same folder. Keeps the files mapped: no tensor may outlive it. Immutable, thread-safe.
 class SafetensorsReader {
  public:
-  // Throws Error as parse_safetensors does; also if neither file is there, if the index names a file that is not a
-  // plain name in the folder, or a tensor that is not in its file, and if two shards hold the same tensor.
+  // Throws Error, which names a file with its path, as parse_safetensors does; also if neither file is there, if the
+  // index names a file that is not a plain name in the folder, or a tensor that is not in its file, and if two shards
+  // hold the same tensor.
   explicit SafetensorsReader(const std::filesystem::path& folder);
 
   [[nodiscard]] bool contains(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
@@ -70,9 +71,11 @@ class SafetensorsReader {
   void expect_unchanged() const;
 
  private:
-  void read_shards(const std::filesystem::path& folder);
-  void add_file(const std::filesystem::path& folder, const std::string& file_name);
+  void read_shards();
+  void add_file(const std::string& file_name);
+  [[nodiscard]] std::string path_of(const std::string& file_name) const;
 
+  std::filesystem::path folder_;
   std::vector<MappedFile> files_;
   StoredTensors tensors_;
   std::string contents_file_;  // where a missing tensor should have been listed

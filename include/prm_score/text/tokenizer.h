@@ -121,7 +121,7 @@ struct TokenizerOptions {
 };
 
 // Reads `tokenizer.json` of a checkpoint folder if it is there and of a supported kind, else `tokenizer.model`; BOS
-// also after `tokenizer_config.json`. Throws Error naming the file and what is missing or unknown in it.
+// also after `tokenizer_config.json`. Throws Error naming the file with its path, and what is missing or unknown in it.
 [[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder,
                                                         const TokenizerOptions& options);
 

@@ -88,6 +88,8 @@ KINDS = {
     )
 }
 PRM_SCORE = "prm-score"
+IN_INT8 = (PRM_SCORE, "ctranslate2")
+"""Those that quantise what they load if they are asked for int8."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,11 @@ def parse_rivals(text: str) -> tuple[RivalName, ...]:
     names = []
     for part in text.split(","):
         name, _, dtype = part.partition("@")
-        if (name not in KINDS and name != PRM_SCORE) or dtype not in ("", "float32", "bfloat16"):
+        is_known = name in KINDS or name == PRM_SCORE
+        if not is_known or dtype not in ("", "float32", "bfloat16", *(("int8",) if name in IN_INT8 else ())):
             raise ValueError(part)
         names.append(RivalName(name, dtype))
     return tuple(names)
 
 
-DEFAULT_RIVALS = f"{PRM_SCORE}@bfloat16," + ",".join(KINDS)
+DEFAULT_RIVALS = ",".join((f"{PRM_SCORE}@bfloat16", f"{PRM_SCORE}@int8", *KINDS, "ctranslate2@int8"))

@@ -161,6 +161,7 @@ def test_groups_fit_into_memory() -> None:
 
 def test_rival_names() -> None:
     assert parse_rivals("vllm,prm-score@bfloat16") == (RivalName("vllm", ""), RivalName("prm-score", "bfloat16"))
+    assert parse_rivals("prm-score@int8,ctranslate2@int8")[1] == RivalName("ctranslate2", "int8")
     assert {name.name for name in parse_rivals(DEFAULT_RIVALS)} <= {"prm-score", *KINDS}
     with pytest.raises(ValueError):
         parse_rivals("sglang")

@@ -5,7 +5,7 @@ import importlib.metadata
 import operator
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,18 +195,17 @@ class Scorer:
     def score(self, documents: Sequence[str | Mapping[str, Any]]) -> list[Result]:
         """One result per document, in their order. A document is its text, or a mapping with the fields of a line.
 
-        One that cannot be scored, None among them, has a result with `error`, as a bad line has a row. Other threads of
-        Python go on meanwhile; Ctrl-C ends it after the step of the model that is under way. Raises TypeError for what
-        JSON does not have either.
+        One that cannot be scored, None or bytes among them, has a result with `error`, as a bad line has a row. Other
+        threads of Python go on meanwhile; Ctrl-C ends it after the step of the model that is under way.
         """
-        if isinstance(documents, str | bytes | Mapping):
+        if isinstance(documents, str | bytes | Mapping) or not isinstance(documents, Iterable):
             raise _wrong_type("documents", "a sequence of documents", documents)
         documents = list(documents)
-        texts = [self._text_and_context(index, document) for index, document in enumerate(documents)]
+        texts = [self._text_and_context(document) for document in documents]
         rewards = self._scorer.score(texts)
         return [self._result(document, reward) for document, reward in zip(documents, rewards, strict=True)]
 
-    def _text_and_context(self, index: int, document: str | Mapping[str, Any]) -> tuple[bytes, bytes] | str:
+    def _text_and_context(self, document: str | Mapping[str, Any]) -> tuple[bytes, bytes] | str:
         """Both in UTF-8, or why there is no text."""
         fields: Mapping[str, Any]
         if isinstance(document, str):
@@ -216,17 +215,17 @@ class Scorer:
         elif (kind := _json_kind(document)) is not None:
             return _native.why_no_document(kind)
         else:
-            raise _wrong_type(f"documents[{index}]", "str or a mapping", document)
+            return f"document: expected str or a mapping, got {type(document).__name__}"
         utf8 = []
         for name in (self._text_field, self._context_field):
-            text = self._utf8(index, fields, name) if name is not None else b""
+            text = self._utf8(fields, name) if name is not None else b""
             if isinstance(text, str):
                 return text
             utf8.append(text)
         return utf8[0], utf8[1]
 
     @staticmethod
-    def _utf8(index: int, fields: Mapping[str, Any], name: str) -> bytes | str:
+    def _utf8(fields: Mapping[str, Any], name: str) -> bytes | str:
         if name not in fields:
             return _native.why_no_text(name, None)
         value = fields[name]
@@ -237,7 +236,7 @@ class Scorer:
                 return f"{name}: expected text, got a lone surrogate at character {error.start}"
         kind = _json_kind(value)
         if kind is None:
-            raise _wrong_type(f"documents[{index}][{name!r}]", "str", value)
+            return f"{name}: expected str, got {type(value).__name__}"
         return _native.why_no_text(name, kind)
 
     def _result(self, document: str | Mapping[str, Any], reward: "_native.Reward") -> Result:
