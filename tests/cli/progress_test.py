@@ -162,7 +162,9 @@ class BarTest(ProgressTest):
         process.send_signal(signal.SIGINT)
         output = self.terminal.read_all()
         self.assertEqual(process.wait(60), 130)
-        self.assertRegex(self.assert_clean(output)[-1], r"2 rows \(1 bad\)")
+        summary, told = self.assert_clean(output)[-2:]
+        self.assertIn("interrupted by SIGINT: 2 rows (1 bad)", summary)
+        self.assertIn("the rows so far are in ", told)
 
     def test_an_error_comes_after_the_bar_is_gone(self):
         process = self.start("--max-errors", 2)

@@ -49,7 +49,7 @@ class Prompts(ProgramTest):
         self.assertEqual([row for row in process.stdout.split(b"\n") if b'"error"' in row],
                          [row for row in scored.stdout.split(b"\n") if b'"error"' in row])
         self.assert_exit(run("prompts", "--errors-ok", stdin=data), 0)
-        self.assert_exit(run("prompts", "--max-errors", 1, stdin=data), 1, "--max-errors")
+        self.assert_exit(run("prompts", "--max-errors", 1, stdin=data), 1, "--max-errors: stopped after bad row 1")
 
     def test_needs_no_weights(self):
         for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):

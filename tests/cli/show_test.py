@@ -69,7 +69,8 @@ class ShowTest(program.ProgramTest):
         self.assertIn("line 1  error: ", text)
         self.assertIn("line 2  error: text: no tokens", text)
         self.assertIn("line 3  reward ", text)
-        self.assert_exit(run("show", "--max-errors", 1, stdin=b"?\n" + line("words")), 1, "--max-errors")
+        done = run("show", "--max-errors", 1, stdin=b"?\n" + line("words"))
+        self.assert_exit(done, 1, "--max-errors: stopped after bad row 1")
 
     def test_rows_are_told_of(self):
         done = run("show", stdin=run(stdin=line("words")).stdout)

@@ -17,8 +17,8 @@
 //                     "warnings": {"special_tokens": 0, "template_markers": 0, "context_cut": 2}}
 //   drift            of `prm-score check --against` only: {"against": "float32", "num_bad_rows": 0, "all": {..,
 //                    "rank_correlation": 0.9998, ..}, "longer": of the documents of at least 4 chunks}
-//   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0,
-//                    "num_bad": 1, "confidence_interval": [0.37, 0.96], "subsets": {"chat": {..the same..}, ..}}; see pair_summary.h
+//   pairs            of `prm-score pairs` only: {"accuracy": 0.81, "num_pairs": 5, "num_ties": 0, "num_bad": 1,
+//                    "confidence_interval": [0.37, 0.96], "subsets": {"chat": {..the same..}, ..}}; see pair_summary.h
 //   state            of the metadata of a golden only: run_state.h's of the run that gave it
 //   elapsed_seconds  3.25                        from the start of the program
 //   times            {"load_seconds": 0.4, "self_check_seconds": 0.0, "scoring_seconds": 2.7, "read_seconds": 0.01,
