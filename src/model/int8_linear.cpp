@@ -1,6 +1,8 @@
 #include "prm_score/model/int8_linear.h"
 
+#include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
 
 #include <ATen/TensorOperators.h>
@@ -13,7 +15,6 @@
 namespace prm_score {
 namespace {
 
-constexpr int64_t kOutputsAtOnce = 32;  // pack_int8_outputs
 constexpr double kLargest = 127;
 
 // The calling thread's, so that no memory is taken per product.
@@ -51,9 +52,10 @@ Int8Linear::Int8Linear(const Linear& linear) : bias_(linear.bias) {
   scales_ = at::empty({num_outputs}, at::kFloat);
   const std::span packed(packed_.mutable_data_ptr<uint8_t>(), packed_.numel());
   const std::span scales(scales_.mutable_data_ptr<float>(), num_outputs);
-  for (int64_t first = 0; first < num_outputs; first += kOutputsAtOnce) {
-    pack_int8_outputs(weight.const_data_ptr<float>() + first * num_inputs, num_outputs, num_inputs, first, packed,
-                      scales);
+  const std::span rows(weight.const_data_ptr<float>(), num_outputs * num_inputs);
+  for (int64_t first = 0; first < num_outputs; first += kInt8PackedOutputs) {
+    const int64_t count = std::min(kInt8PackedOutputs, num_outputs - first);
+    pack_int8_outputs(rows.subspan(first * num_inputs, count * num_inputs), num_inputs, first, packed, scales);
   }
   weight_ = {.packed = packed, .scales = scales, .num_outputs = num_outputs, .num_inputs = num_inputs};
 }

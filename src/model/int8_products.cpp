@@ -23,10 +23,10 @@
 namespace prm_score {
 namespace {
 
-constexpr int64_t kOutputGroup = 32;             // outputs of a block
-constexpr int64_t kInputGroup = 64;              // inputs of a block
-constexpr int64_t kTileBytes = 1024;             // 16 outputs of kInputGroup inputs
-constexpr int64_t kBlockBytes = 2 * kTileBytes;  // kOutputGroup outputs of kInputGroup inputs
+constexpr int64_t kOutputGroup = kInt8PackedOutputs;  // outputs of a block
+constexpr int64_t kInputGroup = 64;                   // inputs of a block
+constexpr int64_t kTileBytes = 1024;                  // 16 outputs of kInputGroup inputs
+constexpr int64_t kBlockBytes = 2 * kTileBytes;       // kOutputGroup outputs of kInputGroup inputs
 constexpr int64_t kTileOutputs = kOutputGroup / 2;
 constexpr int32_t kOffset = 128;  // a weight w is the byte w + kOffset
 constexpr float kLargest = 127.0F;
@@ -101,7 +101,7 @@ void portable_tile(const TileInputs& in, Sums& sums) {
     for (int64_t k = 0; k < kInputGroup; ++k) {
       const uint8_t* weight = in.weight + block * kBlockBytes + k / 4 * kInputGroup + k % 4;
       for (int64_t row = 0; row < kInt8GroupRows; ++row) {
-        const int32_t value = in.rows[row * in.row_stride + block * kInputGroup + k];
+        const int value{in.rows[row * in.row_stride + block * kInputGroup + k]};
         for (int64_t n = 0; n < kOutputGroup; ++n) {
           sums[row][n] += value * weight[n / kTileOutputs * kTileBytes + n % kTileOutputs * 4];
         }
@@ -317,14 +317,14 @@ int64_t int8_packed_bytes(int64_t num_outputs, int64_t num_inputs) {
   return rounded_up(num_outputs, kOutputGroup) * rounded_up(num_inputs, kInputGroup);
 }
 
-void pack_int8_outputs(const float* rows, int64_t num_outputs, int64_t num_inputs, int64_t first,
-                       std::span<uint8_t> packed, std::span<float> scales) {
+void pack_int8_outputs(std::span<const float> rows, int64_t num_inputs, int64_t first, std::span<uint8_t> packed,
+                       std::span<float> scales) {
   const int64_t padded_inputs = rounded_up(num_inputs, kInputGroup);
   uint8_t* blocks = packed.data() + first * padded_inputs;
   std::memset(blocks, kOffset, kOutputGroup * padded_inputs);
   std::vector<int8_t> values(padded_inputs);
-  for (int64_t n = 0; n < std::min(kOutputGroup, num_outputs - first); ++n) {
-    scales[first + n] = quantize_row(rows + n * num_inputs, num_inputs, values.data()).scale;
+  for (int64_t n = 0; n < std::ssize(rows) / num_inputs; ++n) {
+    scales[first + n] = quantize_row(rows.data() + n * num_inputs, num_inputs, values.data()).scale;
     uint8_t* out = blocks + n / kTileOutputs * kTileBytes + n % kTileOutputs * 4;
     for (int64_t k = 0; k < padded_inputs; k += 4) {
       // All four bytes at once: w + 128 is w with its first bit turned.

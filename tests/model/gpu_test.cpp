@@ -29,8 +29,8 @@
 #include "prm_score/error.h"
 #include "prm_score/model/cuda_row_operations.h"
 #include "prm_score/model/device.h"
-#include "prm_score/model/precision.h"
 #include "prm_score/model/device_step_model.h"
+#include "prm_score/model/precision.h"
 #include "prm_score/model/splitting_step_model.h"
 #include "prm_score/model/varlen_attention.h"
 #include "prm_score/score/engine.h"
@@ -125,8 +125,8 @@ TEST(GpuTest, ARowsProductIsTheSameAtEveryPlaceOfItsBlock) {
           for (const int64_t shift : {1, 64, 129}) {
             const at::Tensor moved = product(wide.roll({shift}, {0}).contiguous());
             EXPECT_TRUE(at::equal(plain.roll({shift}, {0}), moved))
-                << num_inputs << " -> " << num_outputs << ", " << num_rows << " rows, " << precision_name({.dtype = dtype})
-                << ", kind " << kind;
+                << num_inputs << " -> " << num_outputs << ", " << num_rows << " rows, "
+                << precision_name({.dtype = dtype}) << ", kind " << kind;
           }
         }
       }

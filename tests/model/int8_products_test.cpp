@@ -34,7 +34,8 @@ class PackedWeight {
     std::vector<float> flat;
     for (const auto& row : rows) flat.insert(flat.end(), row.begin(), row.end());
     for (int64_t first = 0; first < weight_.num_outputs; first += 32) {
-      pack_int8_outputs(flat.data() + first * weight_.num_inputs, weight_.num_outputs, weight_.num_inputs, first,
+      const int64_t count = std::min<int64_t>(32, weight_.num_outputs - first), num_inputs = weight_.num_inputs;
+      pack_int8_outputs(std::span<const float>(flat).subspan(first * num_inputs, count * num_inputs), num_inputs, first,
                         bytes_, scales_);
     }
   }

@@ -43,11 +43,13 @@ struct Int8Weight {
 
 [[nodiscard]] int64_t int8_packed_bytes(int64_t num_outputs, int64_t num_inputs);
 
-// Quantises outputs [first, first + 32), as far as there are so many, from float32 rows [.., num_inputs] into their
-// part of `packed` and `scales`, which belong to the whole weight. `first` is a multiple of 32. The scale of a row with
-// a number that is not finite is not finite either, and its integers are 0.
-void pack_int8_outputs(const float* rows, int64_t num_outputs, int64_t num_inputs, int64_t first,
-                       std::span<uint8_t> packed, std::span<float> scales);
+inline constexpr int64_t kInt8PackedOutputs = 32;  // that are packed together
+
+// Quantises outputs [first, first + kInt8PackedOutputs), fewer at the end, from their rows [.., num_inputs] into their
+// part of `packed` and `scales`, which belong to the whole weight. `first` is a multiple of kInt8PackedOutputs. The
+// scale of a row with a number that is not finite is not finite either, and its integers are 0.
+void pack_int8_outputs(std::span<const float> rows, int64_t num_inputs, int64_t first, std::span<uint8_t> packed,
+                       std::span<float> scales);
 
 // Rows that are quantised one by one.
 class Int8Rows {
