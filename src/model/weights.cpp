@@ -123,14 +123,20 @@ class WeightLoader {
 
 namespace {
 
-// Whether all layers may lie in memory with numbers of `element_size` bytes. The checkpoint's pages and the activations
-// want their share, too.
+// Of the checkpoint, beside the layers as they are computed with. Its pages want their share, but those of quantised
+// layers are read once only: what stays in use is the table of embeddings.
+int64_t checkpoint_bytes(const TensorSource& source, const ModelConfig& config, const WeightOptions& options) {
+  if (options.quantization == Quantization::kNone) return source.num_bytes();
+  return source.num_held_bytes() + config.vocab_size * config.hidden_size * int64_t{sizeof(float)};
+}
+
+// Whether all layers may lie in memory with numbers of `element_size` bytes. The activations want their share, too.
 bool layers_fit(const TensorSource& source, const ModelConfig& config, const WeightOptions& options,
                 int64_t element_size) {
   const int64_t num_bytes = weight_bytes(config, {.compute = element_size, .checkpoint = 0});
   if (options.layer_memory) return num_bytes <= *options.layer_memory;
   if (!options.device.is_cpu()) return true;
-  return num_bytes + source.num_bytes() <= available_memory_bytes() / 4 * 3;
+  return num_bytes + checkpoint_bytes(source, config, options) <= available_memory_bytes() / 4 * 3;
 }
 
 std::shared_ptr<const LoadedModel> load(const ModelConfig& config, std::shared_ptr<const TensorSource> source,

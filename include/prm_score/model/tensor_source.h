@@ -28,6 +28,9 @@ class TensorSource {
   // Of all tensors.
   [[nodiscard]] virtual int64_t num_bytes() const = 0;
 
+  // Of those, what the system cannot take back while the source lives: nothing of a mapped file.
+  [[nodiscard]] virtual int64_t num_held_bytes() const = 0;
+
   // Throws Error if the tensors may have changed since the source was made.
   virtual void expect_unchanged() const {}
 };
@@ -42,6 +45,7 @@ class SafetensorsSource final : public TensorSource {
   [[nodiscard]] bool contains(const std::string& name) const override { return files_.contains(name); }
   [[nodiscard]] at::Tensor tensor(const std::string& name, const std::vector<int64_t>& shape) const override;
   [[nodiscard]] int64_t num_bytes() const override;
+  [[nodiscard]] int64_t num_held_bytes() const override { return 0; }
   void expect_unchanged() const override { files_.expect_unchanged(); }
 
  private:
@@ -60,6 +64,7 @@ class RandomSource final : public TensorSource {
   [[nodiscard]] bool contains(const std::string& name) const override;
   [[nodiscard]] at::Tensor tensor(const std::string& name, const std::vector<int64_t>& shape) const override;
   [[nodiscard]] int64_t num_bytes() const override { return expected_bytes_; }
+  [[nodiscard]] int64_t num_held_bytes() const override { return expected_bytes_; }
 
  private:
   bool has_head_;
