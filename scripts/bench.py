@@ -30,10 +30,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from arguments import argument, positive
 from bench.documents import DocumentSet, parse_sets
 from bench.environments import REFERENCE, Environments
 from bench.errors import BenchError, RivalError
@@ -83,12 +84,6 @@ NO_GROWTH: tuple[tuple[DocumentSet, ...], tuple[DocumentSet, ...]] = ((), ())
 Json = dict[str, Any]
 
 
-def positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value
-
-
 def positive_numbers(text: str) -> tuple[int, ...]:
     return tuple(sorted(positive(part) for part in text.split(",")))
 
@@ -98,18 +93,6 @@ def checkpoint_names(text: str) -> tuple[str, ...]:
     if not set(parts) <= {"judge", "random"}:
         raise ValueError
     return parts
-
-
-def argument(parse: Callable[[str], Any], expected: str) -> Callable[[str], Any]:
-    """`parse` for argparse, with an error that says what was expected."""
-
-    def parsed(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}") from error
-
-    return parsed
 
 
 SETS = argument(parse_sets, "WORDS:COUNT,.. such as 200:8,850:4")

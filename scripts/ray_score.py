@@ -31,14 +31,14 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from train import required_packages  # noqa: F401
 
 # isort: split
 import pyarrow.fs as pafs
+from arguments import argument, positive
 from ray_scoring import storage
 from ray_scoring.blocks import BlockOptions, InputFile
 from ray_scoring.blocks_on_workers import ScorerCommand
@@ -72,30 +72,12 @@ def not_negative(text: str) -> float:
     return 0.0 if float(text) == 0 else amount(text)
 
 
-def positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value
-
-
 def size(text: str) -> int:
     """As prm-score reads it: 4096, 64K, 256M, 2G."""
     found = re.fullmatch(r"([0-9]+)([KMG]?)", text)
     if found is None or int(found[1]) < 1:
         raise ValueError
     return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
-
-
-def argument(parse: Callable[[str], Any], expected: str) -> Callable[[str], Any]:
-    """`parse` for argparse, with an error that says what was expected."""
-
-    def parsed(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}") from error
-
-    return parsed
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:

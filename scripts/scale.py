@@ -24,10 +24,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from arguments import argument, positive
 from bench.errors import BenchError
 from bench.program import REPOSITORY, find_program
 from bench.report import replace_section
@@ -57,24 +58,6 @@ def above_zero(text: str) -> float:
     if not 0 < (value := float(text)) < 1e18:
         raise ValueError
     return value
-
-
-def positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value
-
-
-def argument(parse: Callable[[str], Any], expected: str) -> Callable[[str], Any]:
-    """`parse` for argparse, with an error that says what was expected."""
-
-    def parsed(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}") from error
-
-    return parsed
 
 
 AMOUNT = argument(above_zero, "a number above 0")
