@@ -55,6 +55,7 @@ BadRows::Kind BadRows::kind_of(std::string_view error) const {
 }
 
 void BadRows::add(std::string_view error) {
+  if (error.empty()) return;
   const Kind kind = kind_of(error);
   if (kind == kOther && num_rows_[kOther] == 0) other_ = error;
   ++num_rows_[kind];

@@ -8,6 +8,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "prm_score/cli/messages.h"
+#include "prm_score/io/row_comparison.h"
 #include "prm_score/text/counted.h"
 
 namespace prm_score {

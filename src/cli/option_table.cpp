@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <span>
 
 #include "option_values.h"
 
@@ -33,8 +34,7 @@ constexpr Choice<Progress> kProgress[] = {
 constexpr Choice<Color> kColors[] = {{"auto", Color::kAuto}, {"always", Color::kAlways}, {"never", Color::kNever}};
 constexpr Choice<std::string_view> kDtypes[] = {
     {"auto", "auto"}, {"float32", "float32"}, {"bfloat16", "bfloat16"}, {"int8", "int8"}};
-constexpr Choice<std::string_view> kFixedDtypes[] = {
-    {"float32", "float32"}, {"bfloat16", "bfloat16"}, {"int8", "int8"}};
+constexpr auto kFixedDtypes = std::span(kDtypes).subspan<1>();
 constexpr Choice<std::string_view> kLogLevels[] = {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"},
                                                    {"warn", "warn"},   {"error", "error"}, {"off", "off"}};
 

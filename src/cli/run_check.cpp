@@ -109,7 +109,7 @@ ScoredRows score_fixtures(const Run& run, JsonlReader& reader, Scorer& scorer) {
     scored.text += format_row(origin, reward);
     scored.input_sha256 = origin.input_sha256;
     counts = counts_with(counts, origin, reward);
-    if (!reward.error.empty()) run.bad_rows.add(reward.error);
+    run.bad_rows.add(reward.error);
     progress.update(counts, origin.num_input_bytes);
     return true;
   };

@@ -48,7 +48,7 @@ struct Pass {
 
 ScoredDocument scored_document(const RowOrigin& origin, const DocumentReward& reward) {
   ScoredDocument document;
-  document.place = (origin.file.empty() ? "" : origin.file + ":") + std::to_string(origin.line);
+  document.place = place_of_line(origin.file, origin.line);
   document.id_json = origin.id_json;
   document.num_chunks = reward.num_chunks;
   document.reward = reward.reward;
@@ -71,7 +71,7 @@ Pass score_all(const Options& options, StopSignals& stop, Metadata& metadata) {
     pass.documents.push_back(scored_document(origin, reward));
     pass.input_sha256 = origin.input_sha256;
     metadata.counts = counts_with(metadata.counts, origin, reward);
-    if (!reward.error.empty()) bad_rows.add(reward.error);
+    bad_rows.add(reward.error);
     progress.update(metadata.counts, origin.num_input_bytes);
     return true;
   };

@@ -116,7 +116,7 @@ RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutpu
     const RunCounts with_row = counts_with(counts, origin, reward);
     output.write(format_row(origin, reward), with_row, origin);
     counts = with_row;
-    if (!reward.error.empty()) run.bad_rows.add(reward.error);
+    run.bad_rows.add(reward.error);
     progress.update(counts, origin.num_input_bytes);
     if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
     return end != RunEnd::kMaxErrors;

@@ -86,7 +86,7 @@ RunEnd show_lines(Run& run, JsonlReader& reader, Scorer& scorer) {
     before = "\n";
     RunCounts& counts = run.metadata.counts;
     counts = counts_with(counts, origin, reward);
-    if (!reward.error.empty()) run.bad_rows.add(reward.error);
+    run.bad_rows.add(reward.error);
     progress.update(counts, origin.num_input_bytes);
     if (has_enough_errors(run.options, counts)) end = RunEnd::kMaxErrors;
     return end == RunEnd::kInput;

@@ -114,8 +114,7 @@ std::optional<float> mean_of(const DocumentReward& reward, int64_t first, int64_
 }
 
 std::string head_of(const RowOrigin& origin, const DocumentReward& reward) {
-  std::string head = "line " + std::to_string(origin.line);
-  if (!origin.file.empty()) head = origin.file + ":" + std::to_string(origin.line);
+  std::string head = (origin.file.empty() ? "line " : "") + place_of_line(origin.file, origin.line);
   if (!origin.id_json.empty()) head += "  " + origin.id_json;
   if (!reward.error.empty()) return head + "  error: " + reward.error;
   head += formatted("  reward %.3f", *reward.reward) + "  " + counted(reward.num_tokens, "token") + ", " +

@@ -3,39 +3,27 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <numeric>
 #include <vector>
 
 #include "prm_score/io/rank_statistics.h"
+#include "prm_score/io/report_statistics.h"
 
 namespace prm_score {
-namespace {
-
-double mean_of(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-double standard_deviation(const std::vector<double>& values) {
-  const double mean = mean_of(values);
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return std::sqrt(squares / static_cast<double>(values.size()));
-}
-
-}  // namespace
-
 RewardDrift reward_drift(std::span<const RewardPair> documents) {
   std::vector<double> there, now, differences;
+  RunningMoments rewards, distances;
   for (const RewardPair& document : documents) {
     there.push_back(document.there);
     now.push_back(document.now);
     differences.push_back(std::abs(document.now - document.there));
+    rewards.add(there.back());
+    distances.add(differences.back());
   }
   const auto largest = std::max_element(differences.begin(), differences.end());
   RewardDrift drift;
   drift.num_documents = std::ssize(documents);
-  drift.standard_deviation = standard_deviation(there);
-  drift.mean = mean_of(differences);
+  drift.standard_deviation = rewards.standard_deviation();
+  drift.mean = distances.mean;
   drift.largest = *largest;
   drift.farthest = documents[largest - differences.begin()];
   drift.rank_correlation = rank_correlation(there, now);

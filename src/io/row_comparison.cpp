@@ -127,7 +127,7 @@ Tolerance default_tolerance(std::string_view dtype) {
 
 bool Difference::is_worse_than(const Difference& other) const { return excess(*this) > excess(other); }
 
-std::string ComparedRow::place() const { return (file.empty() ? "" : file + ":") + std::to_string(line); }
+std::string ComparedRow::place() const { return place_of_line(file, line); }
 
 std::vector<const ComparedRow*> RowComparison::worst(size_t max_rows) const {
   std::vector<const ComparedRow*> moved;

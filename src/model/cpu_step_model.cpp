@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "blas.h"
+#include "vectorised.h"
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -45,8 +46,6 @@ void run_tasks(int64_t count, const Task& task) {
 // Elements. Every row of keys begins at the same place in a cache line, wherever its segment lies in the step: MKL's
 // products of single rows give other bits at other alignments.
 constexpr int64_t kRowAlignment = 32;
-
-int64_t rounded_up(int64_t number, int64_t multiple) { return (number + multiple - 1) / multiple * multiple; }
 
 int64_t num_blocks(int64_t num_rows) { return (num_rows + kBlockRows - 1) / kBlockRows; }
 

@@ -5,12 +5,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "vectorised.h"
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
 namespace prm_score {
-
-inline int64_t rounded_up(int64_t number, int64_t multiple) { return (number + multiple - 1) / multiple * multiple; }
 
 template <typename T>
 at::Tensor on_device(const std::vector<T>& numbers, at::Device device) {

@@ -8,17 +8,11 @@
 #include <limits>
 #include <utility>
 
+#include "vectorised.h"
 #include <cpuid.h>
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-// A sanitizer's run-time library is not there yet when the variants are chosen at load time.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PRM_SCORE_VECTORISED
-#else
-#define PRM_SCORE_VECTORISED __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
-#endif
 
 namespace prm_score {
 namespace {
@@ -31,8 +25,6 @@ constexpr int64_t kTileOutputs = kOutputGroup / 2;
 constexpr int32_t kOffset = 128;  // a weight w is the byte w + kOffset
 constexpr float kLargest = 127.0F;
 constexpr uintptr_t kAlignment = 64;
-
-int64_t rounded_up(int64_t number, int64_t multiple) { return (number + multiple - 1) / multiple * multiple; }
 
 // --- Quantising ---
 
@@ -49,7 +41,6 @@ PRM_SCORE_VECTORISED float max_magnitude(const float* row, int64_t size) {
 
 // values = row / scale to the nearest integer, ties to even; their sum.
 PRM_SCORE_VECTORISED int32_t round_row(const float* row, int64_t size, float inverse_scale, int8_t* values) {
-  constexpr float kRoundToInteger = 12582912.0F;  // 1.5 * 2^23: adding it leaves no bits for a fraction
   int32_t sum = 0;
   for (int64_t i = 0; i < size; ++i) {
     const float shifted = row[i] * inverse_scale + kRoundToInteger;

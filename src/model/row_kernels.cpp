@@ -7,12 +7,8 @@
 #include <bit>
 #include <cmath>
 
-// A sanitizer's run-time library is not there yet when the variants are chosen at load time.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PRM_SCORE_VECTORISED
-#else
-#define PRM_SCORE_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
+#include "vectorised.h"
+
 #define PRM_SCORE_INLINE inline __attribute__((always_inline))
 
 namespace prm_score {
@@ -55,7 +51,6 @@ PRM_SCORE_INLINE float lane_sum(int64_t size, Term term) {
 // e^x = 2^n e^r with n = round(x / ln 2); ln 2 in two parts, so that r is exact; e^r by its Taylor series, |r| < 0.35.
 PRM_SCORE_INLINE float exp_of(float x) {
   constexpr float kLog2E = 1.44269504F, kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
-  constexpr float kRoundToInteger = 12582912.0F;  // 1.5 * 2^23: adding it leaves no bits for a fraction
   constexpr float kLowest = -87.0F, kHighest = 88.0F;
   x = x < kLowest ? kLowest : x;
   x = x > kHighest ? kHighest : x;

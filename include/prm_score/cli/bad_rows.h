@@ -15,7 +15,7 @@ class BadRows {
  public:
   explicit BadRows(const Options& options) : options_(options) {}
 
-  // The error of a bad row of this run.
+  // The error of a row of this run; empty of a good one, which is not counted.
   void add(std::string_view error);
 
   // Which option or command helps against most of them; empty if there is none. `begins_as_array`: whether the first

@@ -10,7 +10,6 @@
 #include <string>
 
 #include "prm_score/io/reward_drift.h"
-#include "prm_score/io/row_comparison.h"
 
 namespace prm_score {
 

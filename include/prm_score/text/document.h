@@ -23,6 +23,11 @@ struct RowOrigin {
   std::string input_sha256;     // of the input up to this line, see io/line_reader.h; empty unless asked for
 };
 
+// "4", or "a.jsonl:4" where there is a file's name.
+[[nodiscard]] inline std::string place_of_line(const std::string& file, int64_t line) {
+  return (file.empty() ? "" : file + ":") + std::to_string(line);
+}
+
 // One input line that can be scored. Both texts are valid UTF-8.
 struct Document {
   RowOrigin origin;
