@@ -39,10 +39,10 @@ int report_complete(OutputFile& output, const RunState& merged, const Options& o
       there.input_sha256 != expected.input_sha256) {
     throw Error(options.output + ": --resume: expected the rows of these shards, found those of others");
   }
-  spdlog::info("{}: already complete, {} ({} bad)", options.output, counted(there.num_rows(), "row"),
-               there.counts.num_bad_rows);
-  output.complete();
-  return exit_code_of(merged, options);
+  const int recorded = output.complete();
+  spdlog::info("{}: already complete, {} ({} bad), exit code {} as recorded", options.output,
+               counted(there.num_rows(), "row"), there.counts.num_bad_rows, recorded);
+  return recorded;
 }
 
 // Rows that are there from a merge that was killed are passed over. What is in the rows is not read: up to the last one

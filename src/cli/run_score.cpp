@@ -9,7 +9,6 @@
 #include <spdlog/spdlog.h>
 
 #include "prm_score/cli/commands.h"
-#include "prm_score/cli/messages.h"
 #include "prm_score/cli/progress_display.h"
 #include "prm_score/cli/scorer_options.h"
 #include "prm_score/io/metadata.h"
@@ -68,20 +67,15 @@ class RowOutput {
   std::optional<OutputFile> file_;
 };
 
-// Exit code of a run whose output is already complete: what bad rows come to is up to this run's options, not to those
-// of the run that wrote them.
-int report_complete(OutputFile& output, const Options& options, Metadata& metadata) {
-  const RunCounts& counts = metadata.counts = output.answered().counts;
+// Exit code of a run whose output is already complete: that of the run that wrote it.
+int report_complete(OutputFile& output, const Options& options, RunCounts& counts) {
+  counts = output.answered().counts;
+  const int recorded = output.complete();
   spdlog::info(
-      "{}: already complete, {} ({} bad); the input was not read (--overwrite in place of --resume scores it again)",
-      options.output, counted(output.answered().num_rows(), "row"), counts.num_bad_rows);
-  output.complete();
-  const bool has_too_many = has_enough_errors(options, counts);
-  if (has_too_many) {
-    metadata.stopped_by = "--max-errors: " + counted(counts.num_bad_rows, "bad row");
-    print_error(metadata.stopped_by);
-  }
-  return exit_code(has_too_many ? RunEnd::kMaxErrors : RunEnd::kInput, counts, options.errors_ok);
+      "{}: already complete, {} ({} bad), exit code {} as recorded; the input was not read (--overwrite in place of "
+      "--resume scores it again)",
+      options.output, counted(output.answered().num_rows(), "row"), counts.num_bad_rows, recorded);
+  return recorded;
 }
 
 // Passes over what an earlier run answered, and counts it.
@@ -139,7 +133,7 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   if (!options.resume) input.emplace(reader_options(options, stop));
   RowOutput output(options, opened, stop);
   if (OutputFile* file = output.file(); file != nullptr && file->is_complete()) {
-    return report_complete(*file, options, metadata);
+    return report_complete(*file, options, counts);
   }
   if (!input) input.emplace(reader_options(options, stop));
   JsonlReader& reader = *input;

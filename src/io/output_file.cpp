@@ -188,11 +188,13 @@ class OutputFile::Impl {
     file_.reset();
   }
 
-  void complete() {
-    if (!file_.is_open()) return;
-    end_at(answered.num_bytes);
-    rename_to_new(partial(), path_);
-    file_.reset();
+  int complete() {
+    if (file_.is_open()) {
+      end_at(answered.num_bytes);
+      rename_to_new(partial(), path_);
+      file_.reset();
+    }
+    return *state_.exit_code;
   }
 
   [[nodiscard]] bool is_complete() const { return state_.exit_code.has_value(); }
@@ -457,6 +459,6 @@ void OutputFile::close() { impl_->close(); }
 void OutputFile::finish(const RunCounts& counts, int exit_code, const InputSummary& input) {
   impl_->finish(counts, exit_code, input);
 }
-void OutputFile::complete() { impl_->complete(); }
+int OutputFile::complete() { return impl_->complete(); }
 
 }  // namespace prm_score

@@ -1,6 +1,7 @@
 """scripts/slurm_array.sbatch in a real Slurm of one node: tasks are killed, requeued and sent again, and the merged
 rows are those of one run, byte for byte. Needs the program as first argument; see one_node_slurm.py."""
 
+import math
 import os
 import pathlib
 import re
@@ -17,7 +18,10 @@ import program  # noqa: E402
 from program import MODEL, ProgramTest, run  # noqa: E402
 
 NUM_SHARDS = 4
-TIMEOUT_S = 240
+TIMEOUT_S = 480
+# A task that starts again in the second in which its first attempt ended is killed: "Job credential revoked".
+START_DELAY_S = 3
+UPDATE_INTERVAL_S = 10
 
 
 def documents():
@@ -87,10 +91,15 @@ class SlurmTest(ProgramTest):
     def start_again_now(self, task):
         """Slurm lets a task that was requeued wait for two minutes."""
 
+        updated_at = -math.inf
+
         def has_started():
+            nonlocal updated_at
             shown = self.slurm.call("scontrol", "show", "job", task).stdout
-            if "JobState=PENDING" in shown:  # again and again: the end of the first attempt may set the time anew
-                self.slurm.call("scontrol", "update", f"jobid={task}", "StartTime=now")
+            # Again and again: the end of the first attempt may set the time anew.
+            if "JobState=PENDING" in shown and time.monotonic() - updated_at > UPDATE_INTERVAL_S:
+                self.slurm.call("scontrol", "update", f"jobid={task}", f"StartTime=now+{START_DELAY_S}seconds")
+                updated_at = time.monotonic()
             return "Restarts=0" not in shown and ("JobState=RUNNING" in shown or "JobState=COMPLETED" in shown)
 
         self.wait_until(has_started, f"{task} to start again")

@@ -74,7 +74,7 @@ TEST_F(OutputFileTest, IsRenamedWhenWholeAndKeepsItsState) {
 
   OutputFile again(path(), IfThere::kResume, state_);
   ASSERT_TRUE(again.is_complete());
-  again.complete();
+  EXPECT_EQ(again.complete(), 3);
   EXPECT_EQ(read(), row(1));
   EXPECT_EQ(again.answered().num_rows(), 1);
 }

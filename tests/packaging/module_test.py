@@ -149,6 +149,7 @@ class OptionsTest(unittest.TestCase):
             ),
             ({"model": ""}, "model: expected a folder or a hub name"),
             ({"text_field": "a\0b"}, "text_field: expected no null character"),
+            ({"context_field": "text"}, "text_field and context_field: expected different fields, got 'text' for both"),
         ):
             with self.subTest(options), self.assertRaises(ValueError) as raised:
                 prm_score.Scorer(**options)

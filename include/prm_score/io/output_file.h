@@ -73,8 +73,9 @@ class OutputFile {
   // shorter.
   void finish(const RunCounts& counts, int exit_code, const InputSummary& input = {});
 
-  // Of a complete output: renames F.partial if an earlier run had no time to. Throws Error.
-  void complete();
+  // Of a complete output: renames F.partial if an earlier run had no time to. Gives the exit code that is recorded.
+  // Throws Error.
+  [[nodiscard]] int complete();
 
  private:
   class Impl;

@@ -6,8 +6,7 @@
 //   recorded     {"cpu": "..", "torch": "2.15.0", ..}: what may move the last digits of a reward; a difference is told
 //   progress     as of the last row that is surely on the disk: {"bytes": 8192, "counts": {..as in the metadata..},
 //                "input_sha256": "9a.."}; input_sha256: of the input lines up to that row's, see line_reader.h
-//   exit_code    null while rows are missing; then what the run ended with: a record, as a later --resume goes by the
-//                counts and its own --errors-ok
+//   exit_code    null while rows are missing; then what the run ended with, and a later --resume ends with
 //   shard        0, 1, ..: of a run that answers every --num-shards-th line; absent if all lines are answered
 //   rows_sha256  of the output, once it is complete
 //   input        once the output is complete: {"sha256": "9a..", "files": [{"lines": 10, "rows": 4}, ..]}: of all lines

@@ -180,6 +180,8 @@ class Scorer:
             if not isinstance(field, str):
                 raise _wrong_type(name, "str", field)
         texts = _option_texts(options)
+        if text_field == context_field:
+            raise ValueError(f"text_field and context_field: expected different fields, got {text_field!r} for both")
         if "model" not in texts:
             texts["model"] = _shipped_judge()
         self._text_field = text_field
