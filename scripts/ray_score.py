@@ -15,8 +15,9 @@ part of the output at once. An actor, process or node that dies costs the blocks
 elsewhere. After anything else the same command with --resume goes on behind the finished blocks.
 
 Output: a file (its parts lie in FILE.parts/ until they are joined, in the input's order), or a folder (a name that ends
-with /, or a folder that is there) of parts, which come as they are finished; their names are in the input's order. This
-machine writes all of it.
+with /, or a folder that is there) of parts, which come as they are finished; their names are in the input's order. So
+order is the file's; who needs none, or more than the 5 GB that S3 renames at once, takes a folder, where nothing waits.
+This machine writes all of it.
 
 Before work starts the nodes' fingerprints are compared (prm-score --fingerprint): version, torch, checkpoint and
 options have to be the same. Another CPU or GPU is told: it may move the last digits.
