@@ -20,6 +20,8 @@ int run_command(const Options& options, const std::vector<std::string>& command_
       return run_report(options, stop);
     case Command::kMerge:
       return run_merge(options, stop);
+    case Command::kQuantize:
+      return run_quantize(options, stop);
     case Command::kInfo:
       return run_info(options);
   }

@@ -37,7 +37,7 @@ Json architecture_json(const ModelConfig& config) {
           {"sliding_window", config.sliding_window ? Json(*config.sliding_window) : Json(nullptr)}};
 }
 
-Json weights_json(const SafetensorsReader& files) {
+Json weights_json(const SafetensorsReader& files, const ModelConfig& config) {
   std::set<std::string> dtypes, names;
   int64_t num_bytes = 0;
   for (const auto& [name, tensor] : files.tensors()) {
@@ -45,7 +45,9 @@ Json weights_json(const SafetensorsReader& files) {
     names.insert(tensor.file);
     num_bytes += static_cast<int64_t>(tensor.bytes.size());
   }
-  return {{"dtypes", dtypes}, {"num_files", names.size()}, {"num_bytes", num_bytes}};
+  const Json quantization = config.quantization == Quantization::kInt8 ? Json("int8") : Json(nullptr);
+  return {
+      {"dtypes", dtypes}, {"num_files", names.size()}, {"num_bytes", num_bytes}, {"quantization", quantization}};
 }
 
 // Bytes that the weights take in memory, per dtype to compute in.
@@ -53,9 +55,11 @@ Json memory_json(const ModelConfig& config, const SafetensorsReader& files) {
   const auto embeddings = files.tensors().find("model.embed_tokens.weight");
   const bool is_float32 = embeddings != files.tensors().end() && embeddings->second.dtype == "F32";
   const int64_t checkpoint = is_float32 ? 4 : 2;
+  const Json int8 = {{"int8", weight_bytes(config, {.compute = 1, .checkpoint = checkpoint})}};
+  if (config.quantization == Quantization::kInt8) return int8;
   return {{"float32", weight_bytes(config, {.compute = 4, .checkpoint = checkpoint})},
           {"bfloat16", weight_bytes(config, {.compute = 2, .checkpoint = checkpoint})},
-          {"int8", weight_bytes(config, {.compute = 1, .checkpoint = checkpoint})}};
+          {"int8", int8["int8"]}};
 }
 
 Json tokenizer_json(const Tokenizer& tokenizer) {
@@ -159,7 +163,7 @@ int run_info(const Options& options) {
                     {options.label_b, tokenizer->label_id(options.label_b)}};
   info["tokenizer"] = tokenizer_json(*tokenizer);
   info["template"] = {{"sha256", template_sha256()}};
-  info["weights"] = weights_json(files);
+  info["weights"] = weights_json(files, config);
   info["weight_bytes_in_memory"] = memory_json(config, files);
 
   if (!options.plan.empty()) {

@@ -318,7 +318,9 @@ CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model)
     : model_(std::move(model)), rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
   with_torch_errors("weights", [&] {
     const c10::InferenceMode no_autograd;
-    const bool fit = layers_fit(*model_, packed_element_size(model_->options));
+    // Those of a quantised checkpoint stay in its mapped files.
+    const bool fit = model_->config.quantization != Quantization::kNone ||
+                     layers_fit(*model_, packed_element_size(model_->options));
     norm_ = to_floats(model_->weights.norm);
     label_difference_ = to_floats(model_->weights.label_difference);
     for (int64_t i = 0; fit && i < model_->config.num_hidden_layers; ++i) {

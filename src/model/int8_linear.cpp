@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
@@ -39,26 +40,54 @@ QuantizedTensor quantized(const at::Tensor& rows) {
   return {.values = at::where(is_usable, (rows * inverse).round(), zero), .scales = scales};
 }
 
+QuantizedTensor quantized_weight(const Linear& linear) {
+  if (linear.int8) return {.values = int8_values(*linear.int8), .scales = linear.int8->scales.unsqueeze(1)};
+  if (linear.scales.defined()) return {.values = linear.weight, .scales = linear.scales.unsqueeze(1)};
+  return quantized(linear.weight);
+}
+
 }  // namespace
 
-Int8Linear::Int8Linear(const Linear& linear) : bias_(linear.bias) {
-  const int64_t num_outputs = linear.weight.size(0), num_inputs = linear.weight.size(1);
+Int8Tensors int8_tensors(const at::Tensor& weight) {
+  const int64_t num_outputs = weight.size(0), num_inputs = weight.size(1);
   if (num_inputs > kInt8MaxInputs) {
     throw Error("--dtype int8: expected layers of at most " + std::to_string(kInt8MaxInputs) + " inputs, got one of " +
                 std::to_string(num_inputs));
   }
-  const at::Tensor weight = linear.weight.contiguous();
-  packed_ = at::empty({int8_packed_bytes(num_outputs, num_inputs)}, at::kByte);  // libtorch aligns it to 64 bytes
-  scales_ = at::empty({num_outputs}, at::kFloat);
-  const std::span packed(packed_.mutable_data_ptr<uint8_t>(), packed_.numel());
-  const std::span scales(scales_.mutable_data_ptr<float>(), num_outputs);
+  Int8Tensors tensors = {.packed = at::empty({int8_packed_bytes(num_outputs, num_inputs)}, at::kByte),
+                         .scales = at::empty({num_outputs}, at::kFloat),
+                         .num_inputs = num_inputs};  // libtorch aligns memory to 64 bytes
+  const std::span packed(tensors.packed.mutable_data_ptr<uint8_t>(), tensors.packed.numel());
+  const std::span scales(tensors.scales.mutable_data_ptr<float>(), num_outputs);
   const std::span rows(weight.const_data_ptr<float>(), num_outputs * num_inputs);
-  for (int64_t first = 0; first < num_outputs; first += kInt8PackedOutputs) {
-    const int64_t count = std::min(kInt8PackedOutputs, num_outputs - first);
-    pack_int8_outputs(rows.subspan(first * num_inputs, count * num_inputs), num_inputs, first, packed, scales);
-  }
-  weight_ = {.packed = packed, .scales = scales, .num_outputs = num_outputs, .num_inputs = num_inputs};
+  const int64_t num_groups = (num_outputs + kInt8PackedOutputs - 1) / kInt8PackedOutputs;
+  at::parallel_for(0, num_groups, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t group = begin; group < end; ++group) {
+      const int64_t first = group * kInt8PackedOutputs;
+      const int64_t count = std::min(kInt8PackedOutputs, num_outputs - first);
+      pack_int8_outputs(rows.subspan(first * num_inputs, count * num_inputs), num_inputs, first, packed, scales);
+    }
+  });
+  return tensors;
 }
+
+Int8Weight int8_weight(const Int8Tensors& tensors) {
+  return {.packed = {tensors.packed.const_data_ptr<uint8_t>(), static_cast<size_t>(tensors.packed.numel())},
+          .scales = {tensors.scales.const_data_ptr<float>(), static_cast<size_t>(tensors.scales.numel())},
+          .num_outputs = tensors.scales.numel(),
+          .num_inputs = tensors.num_inputs};
+}
+
+at::Tensor int8_values(const Int8Tensors& tensors) {
+  at::Tensor values = at::empty({tensors.scales.numel(), tensors.num_inputs}, at::kFloat);
+  unpack_int8(int8_weight(tensors), {values.mutable_data_ptr<float>(), static_cast<size_t>(values.numel())});
+  return values;
+}
+
+Int8Linear::Int8Linear(const Linear& linear)
+    : tensors_(linear.int8 ? *linear.int8 : int8_tensors(linear.weight.contiguous())),
+      bias_(linear.bias),
+      weight_(int8_weight(tensors_)) {}
 
 at::Tensor Int8Linear::apply(const at::Tensor& rows) const {
   const int64_t num_rows = rows.size(0);
@@ -73,12 +102,12 @@ at::Tensor Int8Linear::apply(const at::Tensor& rows) const {
   return out;
 }
 
-at::Tensor int8_linear_by_operators(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias) {
-  const QuantizedTensor row = quantized(rows), output = quantized(weight);
+at::Tensor int8_linear_by_operators(const at::Tensor& rows, const Linear& linear) {
+  const QuantizedTensor row = quantized(rows), output = quantized_weight(linear);
   // Sums of integers are exact in float64.
   const at::Tensor sums = at::linear(row.values.to(at::kDouble), output.values.to(at::kDouble)).to(at::kFloat);
   const at::Tensor products = sums * (row.scales * output.scales.t());
-  return bias.defined() ? products + bias : products;
+  return linear.bias.defined() ? products + linear.bias : products;
 }
 
 }  // namespace prm_score

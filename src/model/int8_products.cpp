@@ -325,6 +325,19 @@ void pack_int8_outputs(std::span<const float> rows, int64_t num_inputs, int64_t 
   }
 }
 
+void unpack_int8(const Int8Weight& weight, std::span<float> values) {
+  const int64_t padded_inputs = rounded_up(weight.num_inputs, kInputGroup);
+  for (int64_t n = 0; n < weight.num_outputs; ++n) {
+    const int64_t in_block = n % kOutputGroup;
+    const uint8_t* in = weight.packed.data() + (n - in_block) * padded_inputs + in_block / kTileOutputs * kTileBytes +
+                        in_block % kTileOutputs * 4;
+    float* out = values.data() + n * weight.num_inputs;
+    for (int64_t k = 0; k < weight.num_inputs; ++k) {
+      out[k] = static_cast<float>(in[k / kInputGroup * kBlockBytes + k % kInputGroup / 4 * 64 + k % 4] - kOffset);
+    }
+  }
+}
+
 void Int8Rows::resize(int64_t num_rows, int64_t num_inputs) {
   if (num_rows == num_rows_ && num_inputs == num_inputs_) return;
   num_rows_ = num_rows;

@@ -86,9 +86,23 @@ void expect_full_rotary(const JsonObject& object) {
 
 void expect_nothing_unsupported(const JsonObject& config) {
   if (config.string("hidden_act") != "silu") throw config.unexpected("hidden_act", "\"silu\"");
-  if (config.has("quantization_config")) throw config.unexpected("quantization_config", "none (weights as trained)");
   if (!config.boolean_or("is_causal", true)) throw config.unexpected("is_causal", "true");
   expect_full_rotary(config);
+}
+
+Quantization read_quantization(const JsonObject& config) {
+  if (!config.has("quantization_config")) return Quantization::kNone;
+  const JsonObject quantization(config.at("quantization_config"), config.place_of("quantization_config"));
+  const std::string method = quantization.string("quant_method");
+  if (method != kInt8QuantMethod) {
+    throw quantization.unexpected("quant_method",
+                                  std::string(kInt8QuantMethod) + " (prm-score quantize) or weights as trained");
+  }
+  const int64_t layout = quantization.integer("layout", kCounts);
+  if (layout != kInt8Layout) {
+    throw quantization.unexpected("layout", std::to_string(kInt8Layout) + " (quantise the checkpoint again)");
+  }
+  return Quantization::kInt8;
 }
 
 int64_t read_head_dim(const JsonObject& config, const Family& family, const ModelConfig& sizes) {
@@ -252,6 +266,7 @@ ModelConfig parse_model_config(std::string_view json_text, const std::string& fi
   read_flags(config, family, result);
   result.rope_parameters = read_rope(config, result);
   result.sliding_window = read_sliding_window(config, family, result);
+  result.quantization = read_quantization(config);
   return result;
 }
 

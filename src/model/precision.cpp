@@ -6,7 +6,12 @@
 
 namespace prm_score {
 
-Precision parse_precision(std::string_view name, c10::Device device) {
+Precision parse_precision(std::string_view name, c10::Device device, Quantization stored) {
+  if (stored == Quantization::kInt8 && name == "auto") return parse_precision("int8", device, stored);
+  if (stored == Quantization::kInt8 && (name == "float32" || name == "bfloat16")) {
+    throw Error("--dtype " + std::string(name) +
+                ": expected auto or int8, as the checkpoint is quantised (prm-score quantize)");
+  }
   if (name == "auto") return {.dtype = device.is_cpu() ? c10::kFloat : c10::kBFloat16};
   if (name == "float32") return {.dtype = c10::kFloat};
   if (name == "bfloat16") return {.dtype = c10::kBFloat16};

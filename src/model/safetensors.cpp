@@ -265,21 +265,31 @@ void SafetensorsReader::expect_unchanged() const {
   for (const MappedFile& file : files_) file.expect_unchanged();
 }
 
-const StoredTensor& SafetensorsReader::weight(std::string_view name, std::span<const int64_t> expected_shape) const {
+const StoredTensor& SafetensorsReader::find(std::string_view name, std::span<const int64_t> expected_shape) const {
   const auto position = tensors_.find(name);
   if (position == tensors_.end()) {
     throw Error(path_of(contents_file_) + ": " + std::string(name) + ": expected a tensor " +
                 shape_to_string(expected_shape) + ", found none of that name");
   }
   const StoredTensor& tensor = position->second;
-  const std::string place = path_of(tensor.file) + ": " + std::string(name);
   if (!std::equal(tensor.shape.begin(), tensor.shape.end(), expected_shape.begin(), expected_shape.end())) {
-    throw Error(place + ": expected " + shape_to_string(expected_shape) + ", got " + shape_to_string(tensor.shape));
-  }
-  if (tensor.dtype != "F32" && tensor.dtype != "F16" && tensor.dtype != "BF16") {
-    throw Error(place + ": dtype: expected F32, F16 or BF16, got " + tensor.dtype);
+    throw Error(path_of(tensor.file) + ": " + std::string(name) + ": expected " + shape_to_string(expected_shape) +
+                ", got " + shape_to_string(tensor.shape));
   }
   return tensor;
+}
+
+const StoredTensor& SafetensorsReader::weight(std::string_view name, std::span<const int64_t> expected_shape) const {
+  const StoredTensor& tensor = find(name, expected_shape);
+  if (tensor.dtype == "F32" || tensor.dtype == "F16" || tensor.dtype == "BF16") return tensor;
+  throw Error(path_of(tensor.file) + ": " + std::string(name) + ": dtype: expected F32, F16 or BF16, got " +
+              tensor.dtype);
+}
+
+const StoredTensor& SafetensorsReader::packed(std::string_view name, int64_t num_bytes) const {
+  const StoredTensor& tensor = find(name, std::array{num_bytes});
+  if (tensor.dtype == "U8") return tensor;
+  throw Error(path_of(tensor.file) + ": " + std::string(name) + ": dtype: expected U8, got " + tensor.dtype);
 }
 
 }  // namespace prm_score

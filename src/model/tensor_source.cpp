@@ -10,6 +10,8 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/randn.h>
 
+#include "prm_score/error.h"
+
 namespace prm_score {
 namespace {
 
@@ -46,6 +48,16 @@ at::Tensor SafetensorsSource::tensor(const std::string& name, const std::vector<
   return to_tensor(files_.weight(name, shape));
 }
 
+at::Tensor SafetensorsSource::packed(const std::string& name, int64_t num_bytes) const {
+  constexpr uintptr_t kAlignment = 64;
+  const StoredTensor& stored = files_.packed(name, num_bytes);
+  auto* data = const_cast<std::byte*>(stored.bytes.data());
+  if (reinterpret_cast<uintptr_t>(data) % kAlignment == 0) return at::from_blob(data, {num_bytes}, at::kByte);
+  at::Tensor copy = at::empty({num_bytes}, at::kByte);  // libtorch aligns it
+  std::memcpy(copy.mutable_data_ptr(), data, stored.bytes.size());
+  return copy;
+}
+
 int64_t SafetensorsSource::num_bytes() const {
   int64_t num_bytes = 0;
   for (const auto& [name, tensor] : files_.tensors()) num_bytes += std::ssize(tensor.bytes);
@@ -58,6 +70,10 @@ RandomSource::RandomSource(uint64_t seed, bool has_head, int64_t expected_bytes)
 }
 
 bool RandomSource::contains(const std::string& name) const { return has_head_ || name != "lm_head.weight"; }
+
+at::Tensor RandomSource::packed(const std::string& name, int64_t /*num_bytes*/) const {
+  throw Error("--random-weights: " + name + ": expected a config.json without quantization_config");
+}
 
 at::Tensor RandomSource::tensor(const std::string& name, const std::vector<int64_t>& shape) const {
   at::Tensor& tensor = tensors_[name];

@@ -57,17 +57,17 @@ class WeightLoader {
     LayerWeights layer;
     layer.input_layernorm = vector(prefix + "input_layernorm.weight", c.hidden_size);
     layer.qkv_proj =
-        fused(prefix + "self_attn.", c.hidden_size, c.qkv_bias,
+        fused(prefix + "self_attn.qkv_proj", c.hidden_size, c.qkv_bias,
               {{"q_proj", c.query_size()}, {"k_proj", c.key_value_size()}, {"v_proj", c.key_value_size()}});
     if (c.qk_norm) {
       layer.q_norm = vector(prefix + "self_attn.q_norm.weight", c.head_dim);
       layer.k_norm = vector(prefix + "self_attn.k_norm.weight", c.head_dim);
     }
-    layer.o_proj = fused(prefix + "self_attn.", c.query_size(), c.o_proj_bias, {{"o_proj", c.hidden_size}});
+    layer.o_proj = fused(prefix + "self_attn.o_proj", c.query_size(), c.o_proj_bias, {{"o_proj", c.hidden_size}});
     layer.post_attention_layernorm = vector(prefix + "post_attention_layernorm.weight", c.hidden_size);
-    layer.gate_up_proj = fused(prefix + "mlp.", c.hidden_size, c.mlp_bias,
+    layer.gate_up_proj = fused(prefix + "mlp.gate_up_proj", c.hidden_size, c.mlp_bias,
                                {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}});
-    layer.down_proj = fused(prefix + "mlp.", c.intermediate_size, c.mlp_bias, {{"down_proj", c.hidden_size}});
+    layer.down_proj = fused(prefix + "mlp.down_proj", c.intermediate_size, c.mlp_bias, {{"down_proj", c.hidden_size}});
     return layer;
   }
 
@@ -104,16 +104,37 @@ class WeightLoader {
     return whole;
   }
 
-  Linear fused(const std::string& prefix, int64_t num_inputs, bool has_bias, const std::vector<Part>& parts) const {
+  // `name`: of the whole, beside whose place the parts are found.
+  Linear fused(const std::string& name, int64_t num_inputs, bool has_bias, const std::vector<Part>& parts) const {
+    const std::string prefix = name.substr(0, name.rfind('.') + 1);
     std::vector<at::Tensor> weights;
     std::vector<at::Tensor> biases;
-    for (const auto& [name, num_outputs] : parts) {
-      weights.push_back(stored(prefix + name + ".weight", {num_outputs, num_inputs}));
-      if (has_bias) biases.push_back(stored(prefix + name + ".bias", {num_outputs}));
+    const bool is_rounded = config_.quantization == Quantization::kInt8;
+    int64_t num_all_outputs = 0;
+    for (const auto& [part, num_outputs] : parts) {
+      num_all_outputs += num_outputs;
+      if (!is_rounded) weights.push_back(stored(prefix + part + ".weight", {num_outputs, num_inputs}));
+      if (has_bias) biases.push_back(stored(prefix + part + ".bias", {num_outputs}));
     }
-    return {.weight = concatenated(weights),
-            .bias = has_bias ? concatenated(biases) : at::Tensor(),
-            .quantization = options_.quantization};
+    Linear linear;
+    linear.quantization = options_.quantization;
+    if (has_bias) linear.bias = concatenated(biases);
+    if (!is_rounded) {
+      linear.weight = concatenated(weights);
+    } else if (Int8Tensors tensors = int8(name, num_all_outputs, num_inputs);
+               options_.quantization == Quantization::kInt8) {
+      linear.int8 = std::move(tensors);
+    } else {
+      linear.weight = (int8_values(tensors) * tensors.scales.unsqueeze(1)).to(options_.device).to(options_.dtype);
+    }
+    return linear;
+  }
+
+  Int8Tensors int8(const std::string& name, int64_t num_outputs, int64_t num_inputs) const {
+    const at::Tensor scales = stored(name + kInt8ScalesSuffix, {num_outputs});
+    return {.packed = source_->packed(name + kInt8Suffix, int8_packed_bytes(num_outputs, num_inputs)),
+            .scales = scales.to(at::kFloat),
+            .num_inputs = num_inputs};
   }
 
   std::shared_ptr<const TensorSource> source_;
@@ -164,14 +185,16 @@ void expect_labels(const ModelConfig& config, const WeightOptions& options) {
 }  // namespace
 
 at::Tensor Linear::apply(const at::Tensor& rows) const {
-  if (quantization == Quantization::kInt8) return int8_linear_by_operators(rows, weight, bias);
+  if (quantization == Quantization::kInt8) return int8_linear_by_operators(rows, *this);
   return at::linear(rows, weight, bias.defined() ? std::optional(bias) : std::nullopt);
 }
 
 Linear Linear::outputs(int64_t begin, int64_t length) const {
-  return {.weight = weight.narrow(0, begin, length),
-          .bias = bias.defined() ? bias.narrow(0, begin, length) : bias,
-          .quantization = quantization};
+  const auto part = [&](const at::Tensor& whole) { return whole.defined() ? whole.narrow(0, begin, length) : whole; };
+  return {.weight = part(int8 ? int8_values(*int8) : weight),
+          .bias = part(bias),
+          .quantization = quantization,
+          .scales = part(int8 ? int8->scales : scales)};
 }
 
 bool layers_fit(const LoadedModel& model, int64_t element_size) {

@@ -22,11 +22,18 @@
 namespace prm_score {
 namespace {
 
+// By the checkpoint's config.json. Throws Error.
+Precision precision_of(const ScorerOptions& options, at::Device device) {
+  const bool is_random = !options.random_weights.empty();
+  return parse_precision(options.dtype, device,
+                         is_random ? Quantization::kNone : load_model_config(options.model).quantization);
+}
+
 WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& tokenizer, at::Device device) {
   WeightOptions weights;
   weights.layer_memory = options.weight_memory;
   weights.device = device;
-  const Precision precision = parse_precision(options.dtype, device);
+  const Precision precision = precision_of(options, device);
   weights.dtype = precision.dtype;
   weights.quantization = precision.quantization;
   weights.keep_layers = !(device.is_cpu() && options.prefix_sharing);
@@ -198,7 +205,7 @@ ResolvedDevice resolve_device(const ScorerOptions& options) {
   const std::vector<at::Device> devices = devices_of(options);
   const NumThreads threads = set_threads(options, devices);
   return {.device = joined(devices),
-          .dtype = std::string(precision_name(parse_precision(options.dtype, devices[0]))),
+          .dtype = std::string(precision_name(precision_of(options, devices[0]))),
           .threads = threads.all,
           .threads_per_replica = threads.per_replica,
           .gpu = name_of(devices[0])};

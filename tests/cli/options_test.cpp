@@ -481,6 +481,10 @@ TEST_F(CommandLineTest, SubcommandsTakeTheSameOptions) {
   const auto merge = options({"merge", "a", "b", "-o", "rows", "--resume"});
   EXPECT_EQ(merge.command, Command::kMerge);
   EXPECT_EQ(merge.files, (Words{"a", "b"}));
+  const auto quantize = options({"quantize", "folder", "--model", "m", "--threads", "3"});
+  EXPECT_EQ(quantize.command, Command::kQuantize);
+  EXPECT_EQ(quantize.files, Words{"folder"});
+  EXPECT_EQ(quantize.model, "m");
 }
 
 TEST_F(CommandLineTest, WordsThatFitNowhereAreRefused) {

@@ -118,7 +118,10 @@ TEST(ParseModelConfig, RejectsWhatIsNotImplemented) {
   EXPECT_EQ(error("hidden_act", "gelu"), "config.json: hidden_act: expected \"silu\", got \"gelu\"");
   EXPECT_EQ(error("partial_rotary_factor", 0.5), "config.json: partial_rotary_factor: expected 1, got 0.5");
   EXPECT_EQ(error("quantization_config", {{"quant_method", "awq"}}),
-            "config.json: quantization_config: expected none (weights as trained), got an object");
+            "config.json: quantization_config: quant_method: expected prm-score-int8 (prm-score quantize) or weights as "
+            "trained, got \"awq\"");
+  EXPECT_EQ(error("quantization_config", {{"quant_method", "prm-score-int8"}, {"layout", 2}}),
+            "config.json: quantization_config: layout: expected 1 (quantise the checkpoint again), got 2");
   EXPECT_EQ(error("is_causal", false), "config.json: is_causal: expected true, got false");
   EXPECT_EQ(error("partial_rotary_factor", 1.0), "");
   EXPECT_EQ(error("quantization_config", nullptr), "");

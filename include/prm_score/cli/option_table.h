@@ -18,7 +18,8 @@ enum : unsigned {
   kForReport = 16,
   kForShow = 32,
   kForCheck = 64,
-  kForMerge = 128
+  kForMerge = 128,
+  kForQuantize = 256
 };  // bits of OptionSpec::commands
 
 // What an option says of itself in some commands, where that is not what it says in the others.

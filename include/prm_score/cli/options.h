@@ -18,7 +18,7 @@
 
 namespace prm_score {
 
-enum class Command { kScore, kPrompts, kPairs, kCheck, kShow, kReport, kInfo, kMerge };
+enum class Command { kScore, kPrompts, kPairs, kCheck, kShow, kReport, kInfo, kMerge, kQuantize };
 enum class Color { kAuto, kAlways, kNever };
 enum class Progress { kAuto, kPlain, kNone };
 

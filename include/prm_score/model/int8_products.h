@@ -51,6 +51,9 @@ inline constexpr int64_t kInt8PackedOutputs = 32;  // that are packed together
 void pack_int8_outputs(std::span<const float> rows, int64_t num_inputs, int64_t first, std::span<uint8_t> packed,
                        std::span<float> scales);
 
+// The integers of a weight, as numbers [num_outputs, num_inputs].
+void unpack_int8(const Int8Weight& weight, std::span<float> values);
+
 // Rows that are quantised one by one.
 class Int8Rows {
  public:

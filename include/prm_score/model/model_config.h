@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "prm_score/model/quantization.h"
+
 namespace prm_score {
 
 enum class RopeType {
@@ -49,6 +51,9 @@ struct ModelConfig {
   bool mlp_bias = false;
   bool qk_norm = false;  // RMSNorm of each head's query and key
 
+  // What the checkpoint holds in place of the linear layers' weights (quantized_checkpoint.h).
+  Quantization quantization = Quantization::kNone;
+
   // Longest prompt in tokens that full causal attention scores as the reference does: max_position_embeddings, or a
   // smaller sliding window. A window of W hides nothing from a prompt of W tokens (query W - 1 still sees key 0).
   [[nodiscard]] int64_t max_positions() const;
@@ -72,8 +77,8 @@ struct ElementBytes {
 
 // Reads the text of a config.json. `file_name` starts every message. Throws Error naming field, expected and found for
 // anything missing, of the wrong type, out of range, or that would change the result and is not implemented: another
-// model_type, another rope scaling, a partial rotary factor, another activation than silu, quantised weights,
-// bidirectional attention.
+// model_type, another rope scaling, a partial rotary factor, another activation than silu, weights quantised
+// by another program, bidirectional attention.
 //
 // Not guessed: sizes, rms_norm_eps, hidden_act. Defaults are only those that transformers gives to all four families or
 // that older checkpoints rely on: rope_theta 10000 (Llama 2 has none), head_dim = hidden_size / num_attention_heads

@@ -65,6 +65,9 @@ class SafetensorsReader {
   // F32, F16 and BF16.
   [[nodiscard]] const StoredTensor& weight(std::string_view name, std::span<const int64_t> expected_shape) const;
 
+  // A tensor of bytes, U8 [num_bytes]. Throws Error as weight().
+  [[nodiscard]] const StoredTensor& packed(std::string_view name, int64_t num_bytes) const;
+
   [[nodiscard]] const StoredTensors& tensors() const { return tensors_; }
 
   // Throws as MappedFile, for every file.
@@ -74,6 +77,7 @@ class SafetensorsReader {
   void read_shards();
   void add_file(const std::string& file_name);
   [[nodiscard]] std::string path_of(const std::string& file_name) const;
+  [[nodiscard]] const StoredTensor& find(std::string_view name, std::span<const int64_t> expected_shape) const;
 
   std::filesystem::path folder_;
   std::vector<MappedFile> files_;

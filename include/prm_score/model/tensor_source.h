@@ -25,6 +25,9 @@ class TensorSource {
   // missing, or of another shape or dtype.
   [[nodiscard]] virtual at::Tensor tensor(const std::string& name, const std::vector<int64_t>& shape) const = 0;
 
+  // The same for bytes, uint8 [num_bytes], at a multiple of 64 bytes in memory.
+  [[nodiscard]] virtual at::Tensor packed(const std::string& name, int64_t num_bytes) const = 0;
+
   // Of all tensors.
   [[nodiscard]] virtual int64_t num_bytes() const = 0;
 
@@ -44,6 +47,7 @@ class SafetensorsSource final : public TensorSource {
 
   [[nodiscard]] bool contains(const std::string& name) const override { return files_.contains(name); }
   [[nodiscard]] at::Tensor tensor(const std::string& name, const std::vector<int64_t>& shape) const override;
+  [[nodiscard]] at::Tensor packed(const std::string& name, int64_t num_bytes) const override;
   [[nodiscard]] int64_t num_bytes() const override;
   [[nodiscard]] int64_t num_held_bytes() const override { return 0; }
   void expect_unchanged() const override { files_.expect_unchanged(); }
@@ -63,6 +67,7 @@ class RandomSource final : public TensorSource {
 
   [[nodiscard]] bool contains(const std::string& name) const override;
   [[nodiscard]] at::Tensor tensor(const std::string& name, const std::vector<int64_t>& shape) const override;
+  [[nodiscard]] at::Tensor packed(const std::string& name, int64_t num_bytes) const override;  // throws Error
   [[nodiscard]] int64_t num_bytes() const override { return expected_bytes_; }
   [[nodiscard]] int64_t num_held_bytes() const override { return expected_bytes_; }
 

@@ -15,16 +15,30 @@
 
 namespace prm_score {
 
+// A weight in a quantised checkpoint is the tensor `{layer's name}.int8`, its scales `{layer's name}.int8_scales`. Fused
+// layers are one: `model.layers.0.self_attn.qkv_proj.int8`.
+inline constexpr const char* kInt8Suffix = ".int8";
+inline constexpr const char* kInt8ScalesSuffix = ".int8_scales";
+
+// What they hold, on the CPU: see Int8Weight.
+struct Int8Tensors {
+  at::Tensor packed;       // uint8 [int8_packed_bytes]
+  at::Tensor scales;       // float32 [num_outputs]
+  int64_t num_inputs = 0;  // of an output
+};
+
 // y = x W^T + b
 struct Linear {
-  at::Tensor weight;                                // [num_outputs, num_inputs]
+  at::Tensor weight;                                // [num_outputs, num_inputs]; undefined if there is `int8`
   at::Tensor bias;                                  // [num_outputs]; undefined if the layer has none
-  Quantization quantization = Quantization::kNone;  // what x and W are to be rounded to; they are not yet
+  Quantization quantization = Quantization::kNone;  // what x and W are to be rounded to
+  at::Tensor scales = {};  // float32 [num_outputs]: `weight` is rounded already, and holds the integers, in float32
+  std::optional<Int8Tensors> int8 = std::nullopt;  // W, rounded already, in place of `weight`
 
   // rows [num_rows, num_inputs] -> [num_rows, num_outputs]
   [[nodiscard]] at::Tensor apply(const at::Tensor& rows) const;
 
-  // The layer that gives only the outputs [begin, begin + length). Shares the memory.
+  // The layer that gives only the outputs [begin, begin + length). Shares the memory, but for `int8`.
   [[nodiscard]] Linear outputs(int64_t begin, int64_t length) const;
 };
 
