@@ -55,7 +55,7 @@ Json memory_json(const ModelConfig& config, const SafetensorsReader& files) {
   const auto embeddings = files.tensors().find("model.embed_tokens.weight");
   const bool is_float32 = embeddings != files.tensors().end() && embeddings->second.dtype == "F32";
   const int64_t checkpoint = is_float32 ? 4 : 2;
-  const Json int8 = {{"int8", weight_bytes(config, {.compute = 1, .checkpoint = checkpoint})}};
+  const Json int8 = {{"int8", weight_bytes(config, {.compute = 4, .checkpoint = checkpoint, .rounded = 1})}};
   if (config.quantization == Quantization::kInt8) return int8;
   return {{"float32", weight_bytes(config, {.compute = 4, .checkpoint = checkpoint})},
           {"bfloat16", weight_bytes(config, {.compute = 2, .checkpoint = checkpoint})},

@@ -83,7 +83,7 @@ int merge(const Options& options, StopSignals& stop) {
   if (!options.output.empty()) output.emplace(options.output, if_there(options), merge.state());
   merge.check_rows();
   if (!merge.warning().empty()) {
-    spdlog::warn("merge: the last digits of rewards may not be those of one run: {}", merge.warning());
+    spdlog::warn("merge: {}", merge.warning());
   }
   const int exit_code = exit_code_of(merge.state(), options);
   if (output && output->is_complete()) return report_complete(*output, merge.state(), options);

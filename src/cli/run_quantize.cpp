@@ -15,7 +15,7 @@ constexpr double kMegabyte = 1e6;
 
 }  // namespace
 
-int run_quantize(const Options& options, const StopSignals& stop) {
+int run_quantize(const Options& options, StopSignals& stop) {
   const auto start = std::chrono::steady_clock::now();
   if (options.files.size() != 1 || options.files[0] == "-") {
     throw UsageError("quantize: expected one name, of the folder to make, got " +
@@ -30,6 +30,7 @@ int run_quantize(const Options& options, const StopSignals& stop) {
     }
     return !stop.requested();
   };
+  stop.finish_rows();  // a signal ends it after a layer, and nothing is left
   const auto size = write_quantized(from, options.files[0], options.threads, progress);
   if (!size) {
     spdlog::info("{}, nothing is left of {}", interrupted_by(stop), options.files[0]);

@@ -84,7 +84,7 @@ AnsweredInput go_on(const OutputFile& output, JsonlReader& reader, const Options
   counts = output.answered().counts;
   counts.num_lines = answered.num_lines;
   if (!output.warning().empty()) {
-    spdlog::warn("{}: --resume: the last digits of rewards may move: {}", options.output, output.warning());
+    spdlog::warn("{}: --resume: {}", options.output, output.warning());
   }
   if (output.num_rows_there() > 0) {
     spdlog::info("{}: goes on after {}", options.output, counted(output.num_rows_there(), "row"));

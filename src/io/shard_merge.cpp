@@ -108,7 +108,7 @@ void ShardMerge::merge_states() {
   state_.input = first.state.input;
   for (auto& file : state_.input.files) file.num_rows = 0;
   for (const ShardOutput& shard : shards_) {
-    if (warning_.empty()) warning_ = differences(first.state.recorded, shard.state.recorded, places_of(first, shard));
+    if (warning_.empty()) warning_ = recorded_differences(first.state, shard.state, places_of(first, shard));
     for (size_t i = 0; i < state_.input.files.size(); ++i) {
       state_.input.files[i].num_rows += shard.state.input.files[i].num_rows;
     }

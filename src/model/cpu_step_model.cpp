@@ -83,12 +83,6 @@ std::unique_ptr<const BlockLinear> packed_linear(const Linear& linear) {
   return std::make_unique<PackedLinear>(linear, kBlockRows);
 }
 
-// Bytes.
-int64_t packed_element_size(const WeightOptions& options) {
-  if (options.quantization == Quantization::kInt8) return 1;
-  return static_cast<int64_t>(c10::elementSize(packed_dtype(options.dtype)));
-}
-
 }  // namespace
 
 // A layer as the row kernels and the matrix kernels want it.
@@ -318,9 +312,7 @@ CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model)
     : model_(std::move(model)), rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
   with_torch_errors("weights", [&] {
     const c10::InferenceMode no_autograd;
-    // Those of a quantised checkpoint stay in its mapped files.
-    const bool fit = model_->config.quantization != Quantization::kNone ||
-                     layers_fit(*model_, packed_element_size(model_->options));
+    const bool fit = packed_layers_fit(*model_, packed_dtype(model_->options.dtype));
     norm_ = to_floats(model_->weights.norm);
     label_difference_ = to_floats(model_->weights.label_difference);
     for (int64_t i = 0; fit && i < model_->config.num_hidden_layers; ++i) {

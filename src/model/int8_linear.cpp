@@ -7,8 +7,10 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 
 #include "prm_score/error.h"
@@ -17,6 +19,7 @@ namespace prm_score {
 namespace {
 
 constexpr double kLargest = 127;
+constexpr int64_t kRotated = 64;
 
 // The calling thread's, so that no memory is taken per product.
 Int8Rows& own_rows() {
@@ -26,11 +29,28 @@ Int8Rows& own_rows() {
 
 // Rows as int8_products.h keeps them.
 struct QuantizedTensor {
-  at::Tensor values;  // float32 [num_rows, size], integers
+  at::Tensor values;  // float32 [num_rows, int8_padded_inputs], integers
   at::Tensor scales;  // float32 [num_rows, 1]
 };
 
-QuantizedTensor quantized(const at::Tensor& rows) {
+// H x of every kRotated numbers, by sums and differences of two.
+at::Tensor rotated(const at::Tensor& padded_rows) {
+  at::Tensor rows = padded_rows.contiguous();
+  for (int64_t stride = kRotated / 2; stride > 0; stride /= 2) {
+    const at::Tensor pairs = rows.view({-1, 2, stride});
+    const at::Tensor a = pairs.select(1, 0), b = pairs.select(1, 1);
+    rows = at::stack({a + b, a - b}, 1).view(padded_rows.sizes());
+  }
+  return rows;
+}
+
+at::Tensor padded(const at::Tensor& rows) {
+  const int64_t num_inputs = rows.size(1);
+  return at::constant_pad_nd(rows, {0, int8_padded_inputs(num_inputs) - num_inputs});
+}
+
+QuantizedTensor quantized(const at::Tensor& numbers) {
+  const at::Tensor rows = rotated(padded(numbers));
   const at::Tensor largest = rows.abs().amax(1, /*keepdim=*/true);  // nan if there is one
   const at::Tensor inverse = at::full_like(largest, kLargest) / largest;
   const at::Tensor is_usable = inverse.isfinite() & largest.isfinite();
@@ -43,7 +63,8 @@ QuantizedTensor quantized(const at::Tensor& rows) {
 QuantizedTensor quantized_weight(const Linear& linear) {
   if (linear.int8) return {.values = int8_values(*linear.int8), .scales = linear.int8->scales.unsqueeze(1)};
   if (linear.scales.defined()) return {.values = linear.weight, .scales = linear.scales.unsqueeze(1)};
-  return quantized(linear.weight);
+  const auto [values, scales] = quantized(linear.weight);
+  return {.values = values, .scales = scales / kRotated};
 }
 
 }  // namespace
@@ -79,9 +100,13 @@ Int8Weight int8_weight(const Int8Tensors& tensors) {
 }
 
 at::Tensor int8_values(const Int8Tensors& tensors) {
-  at::Tensor values = at::empty({tensors.scales.numel(), tensors.num_inputs}, at::kFloat);
+  at::Tensor values = at::empty({tensors.scales.numel(), int8_padded_inputs(tensors.num_inputs)}, at::kFloat);
   unpack_int8(int8_weight(tensors), {values.mutable_data_ptr<float>(), static_cast<size_t>(values.numel())});
   return values;
+}
+
+at::Tensor int8_numbers(const Int8Tensors& tensors) {
+  return rotated(int8_values(tensors) * tensors.scales.unsqueeze(1)).narrow(1, 0, tensors.num_inputs);
 }
 
 Int8Linear::Int8Linear(const Linear& linear)

@@ -24,9 +24,51 @@ constexpr int64_t kBlockBytes = 2 * kTileBytes;       // kOutputGroup outputs of
 constexpr int64_t kTileOutputs = kOutputGroup / 2;
 constexpr int32_t kOffset = 128;  // a weight w is the byte w + kOffset
 constexpr float kLargest = 127.0F;
+constexpr float kRotationSquared = kInputGroup;  // H H
 constexpr uintptr_t kAlignment = 64;
 
 // --- Quantising ---
+
+using Lanes = float __attribute__((vector_size(32)));
+using LaneBits = int32_t __attribute__((vector_size(32)));
+constexpr int64_t kLanes = 8;
+
+// In every 2 * kStride lanes: sums in the first half, differences in the second.
+template <int kStride>
+PRM_SCORE_INLINED void butterfly(Lanes& x) {
+  LaneBits others, signs;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    others[lane] = lane ^ kStride;
+    signs[lane] = (lane & kStride) != 0 ? std::numeric_limits<int32_t>::min() : 0;
+  }
+  x = __builtin_shuffle(x, others) + reinterpret_cast<Lanes>(reinterpret_cast<LaneBits>(x) ^ signs);
+}
+
+// Each number is one sum or difference of two of the stage before: the bits are the same with any instructions.
+PRM_SCORE_VECTORISED void rotate(float* numbers, int64_t size) {
+  constexpr int64_t kNumVectors = kInputGroup / kLanes;
+  for (int64_t group = 0; group < size; group += kInputGroup) {
+    Lanes x[kNumVectors];
+    std::memcpy(x, numbers + group, sizeof x);
+#pragma GCC unroll 3
+    for (int64_t stride = kNumVectors / 2; stride > 0; stride /= 2) {
+#pragma GCC unroll 8
+      for (int64_t i = 0; i < kNumVectors; ++i) {
+        if ((i & stride) != 0) continue;
+        const Lanes sum = x[i] + x[i + stride];
+        x[i + stride] = x[i] - x[i + stride];
+        x[i] = sum;
+      }
+    }
+#pragma GCC unroll 8
+    for (Lanes& lanes : x) {
+      butterfly<4>(lanes);
+      butterfly<2>(lanes);
+      butterfly<1>(lanes);
+    }
+    std::memcpy(numbers + group, x, sizeof x);
+  }
+}
 
 // The largest magnitude in the row; nan if one of its numbers is not finite.
 PRM_SCORE_VECTORISED float max_magnitude(const float* row, int64_t size) {
@@ -56,7 +98,13 @@ struct Rounded {
   int32_t sum;
 };
 
-Rounded quantize_row(const float* row, int64_t size, int8_t* values) {
+// Rotates and rounds. `rotated`: where to, of the padded size, as `values`.
+Rounded quantize_row(const float* numbers, int64_t num_inputs, std::vector<float>& rotated, int8_t* values) {
+  const auto size = std::ssize(rotated);
+  float* const row = rotated.data();
+  std::copy_n(numbers, num_inputs, row);
+  std::fill_n(row + num_inputs, size - num_inputs, 0.0F);
+  rotate(row, size);
   const float largest = max_magnitude(row, size);
   const float inverse_scale = kLargest / largest;
   // Zeros, numbers next to zero whose inverse has no room, and what is not finite: integers of 0.
@@ -314,8 +362,10 @@ void pack_int8_outputs(std::span<const float> rows, int64_t num_inputs, int64_t 
   uint8_t* blocks = packed.data() + first * padded_inputs;
   std::memset(blocks, kOffset, kOutputGroup * padded_inputs);
   std::vector<int8_t> values(padded_inputs);
+  std::vector<float> rotated(padded_inputs);
   for (int64_t n = 0; n < std::ssize(rows) / num_inputs; ++n) {
-    scales[first + n] = quantize_row(rows.data() + n * num_inputs, num_inputs, values.data()).scale;
+    scales[first + n] =
+        quantize_row(rows.data() + n * num_inputs, num_inputs, rotated, values.data()).scale / kRotationSquared;
     uint8_t* out = blocks + n / kTileOutputs * kTileBytes + n % kTileOutputs * 4;
     for (int64_t k = 0; k < padded_inputs; k += 4) {
       // All four bytes at once: w + 128 is w with its first bit turned.
@@ -325,14 +375,16 @@ void pack_int8_outputs(std::span<const float> rows, int64_t num_inputs, int64_t 
   }
 }
 
+int64_t int8_padded_inputs(int64_t num_inputs) { return rounded_up(num_inputs, kInputGroup); }
+
 void unpack_int8(const Int8Weight& weight, std::span<float> values) {
   const int64_t padded_inputs = rounded_up(weight.num_inputs, kInputGroup);
   for (int64_t n = 0; n < weight.num_outputs; ++n) {
     const int64_t in_block = n % kOutputGroup;
     const uint8_t* in = weight.packed.data() + (n - in_block) * padded_inputs + in_block / kTileOutputs * kTileBytes +
                         in_block % kTileOutputs * 4;
-    float* out = values.data() + n * weight.num_inputs;
-    for (int64_t k = 0; k < weight.num_inputs; ++k) {
+    float* out = values.data() + n * padded_inputs;
+    for (int64_t k = 0; k < padded_inputs; ++k) {
       out[k] = static_cast<float>(in[k / kInputGroup * kBlockBytes + k % kInputGroup / 4 * 64 + k % 4] - kOffset);
     }
   }
@@ -343,19 +395,19 @@ void Int8Rows::resize(int64_t num_rows, int64_t num_inputs) {
   num_rows_ = num_rows;
   num_inputs_ = num_inputs;
   // Rows a multiple of 4096 bytes apart would share few places of the cache.
-  stride_ = rounded_up(num_inputs, kInputGroup) + kInputGroup;
+  const int64_t padded_inputs = rounded_up(num_inputs, kInputGroup);
+  stride_ = padded_inputs + kInputGroup;
+  rotated_.resize(padded_inputs);
   const int64_t num_bytes = num_rows * stride_ + static_cast<int64_t>(kAlignment);
   if (std::ssize(memory_) < num_bytes) memory_.resize(num_bytes);
   const auto address = reinterpret_cast<uintptr_t>(memory_.data());
   values_ = memory_.data() + (kAlignment - address % kAlignment) % kAlignment;
-  for (int64_t row = 0; row < num_rows; ++row)
-    std::memset(values_ + row * stride_ + num_inputs, 0, stride_ - num_inputs);
   sums_.resize(num_rows);
   scales_.resize(num_rows);
 }
 
 void Int8Rows::set(int64_t index, const float* row) {
-  const auto [scale, sum] = quantize_row(row, num_inputs_, values_ + index * stride_);
+  const auto [scale, sum] = quantize_row(row, num_inputs_, rotated_, values_ + index * stride_);
   scales_[index] = scale;
   sums_[index] = sum;
 }

@@ -228,6 +228,18 @@ std::optional<int64_t> read_sliding_window(const JsonObject& config, const Famil
   return std::nullopt;
 }
 
+// Of all linear layers that are rounded in a quantised model.
+int64_t rounded_parameters(const ModelConfig& c) {
+  const int64_t qkv_proj = (c.query_size() + 2 * c.key_value_size()) * c.hidden_size;
+  const int64_t others = c.query_size() * c.hidden_size + 3 * c.hidden_size * c.intermediate_size;
+  int64_t count = 0;
+  for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
+    const RoundedLayers rounded = rounded_layers(i, c.num_hidden_layers);
+    count += (rounded.qkv_proj ? qkv_proj : 0) + (rounded.others ? others : 0);
+  }
+  return count;
+}
+
 int64_t parameters_per_layer(const ModelConfig& c) {
   const int64_t qkv_size = c.query_size() + 2 * c.key_value_size();
   const int64_t attention = qkv_size * c.hidden_size + c.query_size() * c.hidden_size;
@@ -251,7 +263,9 @@ int64_t ModelConfig::num_parameters() const {
 
 int64_t weight_bytes(const ModelConfig& config, ElementBytes element_bytes) {
   constexpr int64_t kFloat32Bytes = 4;
-  const int64_t layers = config.num_hidden_layers * parameters_per_layer(config) * element_bytes.compute;
+  const int64_t num_rounded = element_bytes.rounded == 0 ? 0 : rounded_parameters(config);
+  const int64_t num_others = config.num_hidden_layers * parameters_per_layer(config) - num_rounded;
+  const int64_t layers = num_others * element_bytes.compute + num_rounded * element_bytes.rounded;
   const int64_t embeddings = config.vocab_size * config.hidden_size * element_bytes.checkpoint;
   const int64_t final_norm_and_head = 2 * config.hidden_size * kFloat32Bytes;
   return layers + embeddings + final_norm_and_head;

@@ -33,17 +33,16 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
 
 // What goes along, where it is there.
-constexpr std::array kCopiedFiles = {"tokenizer.json",    "tokenizer.model",
-                                     "vocab.json",        "merges.txt",
-                                     "added_tokens.json", "tokenizer_config.json",
-                                     "LICENSE",           "LICENSE.md",
-                                     "LICENSE.txt",       "special_tokens_map.json",
-                                     "NOTICE",            "generation_config.json",
-                                     "chat_template.jinja"};
+constexpr std::array kCopiedFiles = {
+    "tokenizer.json",     "tokenizer.model",         "vocab.json", "merges.txt",
+    "added_tokens.json",  "tokenizer_config.json",   "LICENSE",    "LICENSE.md",
+    "LICENSE.txt",        "special_tokens_map.json", "NOTICE",     "generation_config.json",
+    "chat_template.jinja"};
 
-// A layer that is quantised, and those it is made of.
+// A linear layer, and those it is made of.
 struct FusedLayer {
   std::string name;  // within the decoder layer
+  bool RoundedLayers::*is_rounded;
   Linear LayerWeights::*linear;
   int64_t num_outputs, num_inputs;
   std::vector<std::string> parts;
@@ -51,17 +50,29 @@ struct FusedLayer {
 
 std::vector<FusedLayer> fused_layers(const ModelConfig& c) {
   return {{"self_attn.qkv_proj",
+           &RoundedLayers::qkv_proj,
            &LayerWeights::qkv_proj,
            c.query_size() + 2 * c.key_value_size(),
            c.hidden_size,
            {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}},
-          {"self_attn.o_proj", &LayerWeights::o_proj, c.hidden_size, c.query_size(), {"self_attn.o_proj"}},
+          {"self_attn.o_proj",
+           &RoundedLayers::others,
+           &LayerWeights::o_proj,
+           c.hidden_size,
+           c.query_size(),
+           {"self_attn.o_proj"}},
           {"mlp.gate_up_proj",
+           &RoundedLayers::others,
            &LayerWeights::gate_up_proj,
            2 * c.intermediate_size,
            c.hidden_size,
            {"mlp.gate_proj", "mlp.up_proj"}},
-          {"mlp.down_proj", &LayerWeights::down_proj, c.hidden_size, c.intermediate_size, {"mlp.down_proj"}}};
+          {"mlp.down_proj",
+           &RoundedLayers::others,
+           &LayerWeights::down_proj,
+           c.hidden_size,
+           c.intermediate_size,
+           {"mlp.down_proj"}}};
 }
 
 std::string layer_prefix(int64_t index) { return "model.layers." + std::to_string(index) + "."; }
@@ -75,10 +86,13 @@ class Contents {
     std::set<std::string> replaced;
     for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
       for (const FusedLayer& layer : fused_) {
+        if (!(rounded_layers(i, config.num_hidden_layers).*layer.is_rounded)) continue;
         const std::string name = layer_prefix(i) + layer.name;
         const int64_t num_bytes = int8_packed_bytes(layer.num_outputs, layer.num_inputs);
         entries_.push_back({name + kInt8Suffix, "U8", {num_bytes}, num_bytes});
-        scales.push_back({name + kInt8ScalesSuffix, "F32", {layer.num_outputs},
+        scales.push_back({name + kInt8ScalesSuffix,
+                          "F32",
+                          {layer.num_outputs},
                           layer.num_outputs * static_cast<int64_t>(sizeof(float))});
         for (const std::string& part : layer.parts) replaced.insert(layer_prefix(i) + part + ".weight");
       }
@@ -123,6 +137,7 @@ bool write_weights(const LoadedModel& model, const Contents& contents, const fs:
   for (int64_t i = 0; i < num_layers; ++i) {
     const LayerWeights layer = model.weights.layer(i);
     for (const FusedLayer& fused : contents.fused()) {
+      if (!(rounded_layers(i, num_layers).*fused.is_rounded)) continue;
       const Int8Tensors tensors = int8_tensors((layer.*fused.linear).weight.contiguous());
       writer.write(bytes_of(tensors.packed));
       scales.push_back(tensors.scales);
@@ -163,12 +178,13 @@ std::optional<QuantizedSize> write_folder(const fs::path& from, const fs::path& 
   // Labels matter to no weight that is written.
   const auto model = load_model(from, {.label_a_id = 0, .label_b_id = 1, .keep_layers = false});
   if (model->config.quantization != Quantization::kNone) {
-    throw Error((from / kConfigFile).string() + ": quantization_config: expected weights as trained, found a quantised "
-                                                "checkpoint");
+    throw Error((from / kConfigFile).string() +
+                ": quantization_config: expected weights as trained, found a quantised "
+                "checkpoint");
   }
   const SafetensorsReader checkpoint(from);
   const Contents contents(model->config, checkpoint);
-  fs::create_directories(to);
+  fs::create_directory(to);
   if (!write_weights(*model, contents, to / kWeightsFile, progress)) return std::nullopt;
   write_config(from / kConfigFile, to / kConfigFile);
   copy_small_files(from, to);

@@ -11,6 +11,9 @@
 #define PRM_SCORE_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
 
+// What such a function is made of: a part of each of its variants.
+#define PRM_SCORE_INLINED [[gnu::always_inline]] inline
+
 namespace prm_score {
 
 // 1.5 * 2^23: adding it to a smaller float32 leaves no bits for a fraction, the integer stands in the low ones.

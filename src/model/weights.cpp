@@ -54,20 +54,24 @@ class WeightLoader {
   LayerWeights layer(int64_t index) const {
     const std::string prefix = "model.layers." + std::to_string(index) + ".";
     const auto& c = config_;
+    const RoundedLayers rounded = rounded_layers(index, c.num_hidden_layers);
     LayerWeights layer;
     layer.input_layernorm = vector(prefix + "input_layernorm.weight", c.hidden_size);
-    layer.qkv_proj =
-        fused(prefix + "self_attn.qkv_proj", c.hidden_size, c.qkv_bias,
-              {{"q_proj", c.query_size()}, {"k_proj", c.key_value_size()}, {"v_proj", c.key_value_size()}});
+    layer.qkv_proj = fused(
+        {.name = prefix + "self_attn.qkv_proj", .is_rounded = rounded.qkv_proj, .has_bias = c.qkv_bias}, c.hidden_size,
+        {{"q_proj", c.query_size()}, {"k_proj", c.key_value_size()}, {"v_proj", c.key_value_size()}});
     if (c.qk_norm) {
       layer.q_norm = vector(prefix + "self_attn.q_norm.weight", c.head_dim);
       layer.k_norm = vector(prefix + "self_attn.k_norm.weight", c.head_dim);
     }
-    layer.o_proj = fused(prefix + "self_attn.o_proj", c.query_size(), c.o_proj_bias, {{"o_proj", c.hidden_size}});
+    layer.o_proj = fused({.name = prefix + "self_attn.o_proj", .is_rounded = rounded.others, .has_bias = c.o_proj_bias},
+                         c.query_size(), {{"o_proj", c.hidden_size}});
     layer.post_attention_layernorm = vector(prefix + "post_attention_layernorm.weight", c.hidden_size);
-    layer.gate_up_proj = fused(prefix + "mlp.gate_up_proj", c.hidden_size, c.mlp_bias,
-                               {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}});
-    layer.down_proj = fused(prefix + "mlp.down_proj", c.intermediate_size, c.mlp_bias, {{"down_proj", c.hidden_size}});
+    layer.gate_up_proj =
+        fused({.name = prefix + "mlp.gate_up_proj", .is_rounded = rounded.others, .has_bias = c.mlp_bias},
+              c.hidden_size, {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}});
+    layer.down_proj = fused({.name = prefix + "mlp.down_proj", .is_rounded = rounded.others, .has_bias = c.mlp_bias},
+                            c.intermediate_size, {{"down_proj", c.hidden_size}});
     return layer;
   }
 
@@ -104,28 +108,33 @@ class WeightLoader {
     return whole;
   }
 
-  // `name`: of the whole, beside whose place the parts are found.
-  Linear fused(const std::string& name, int64_t num_inputs, bool has_bias, const std::vector<Part>& parts) const {
-    const std::string prefix = name.substr(0, name.rfind('.') + 1);
+  struct FusedLayer {
+    std::string name;  // beside the parts
+    bool is_rounded;   // if the model is quantised
+    bool has_bias;
+  };
+
+  Linear fused(const FusedLayer& layer, int64_t num_inputs, const std::vector<Part>& parts) const {
+    const std::string prefix = layer.name.substr(0, layer.name.rfind('.') + 1);
+    const bool is_stored_rounded = layer.is_rounded && config_.quantization == Quantization::kInt8;
     std::vector<at::Tensor> weights;
     std::vector<at::Tensor> biases;
-    const bool is_rounded = config_.quantization == Quantization::kInt8;
     int64_t num_all_outputs = 0;
     for (const auto& [part, num_outputs] : parts) {
       num_all_outputs += num_outputs;
-      if (!is_rounded) weights.push_back(stored(prefix + part + ".weight", {num_outputs, num_inputs}));
-      if (has_bias) biases.push_back(stored(prefix + part + ".bias", {num_outputs}));
+      if (!is_stored_rounded) weights.push_back(stored(prefix + part + ".weight", {num_outputs, num_inputs}));
+      if (layer.has_bias) biases.push_back(stored(prefix + part + ".bias", {num_outputs}));
     }
     Linear linear;
-    linear.quantization = options_.quantization;
-    if (has_bias) linear.bias = concatenated(biases);
-    if (!is_rounded) {
+    if (layer.is_rounded) linear.quantization = options_.quantization;
+    if (layer.has_bias) linear.bias = concatenated(biases);
+    if (!is_stored_rounded) {
       linear.weight = concatenated(weights);
-    } else if (Int8Tensors tensors = int8(name, num_all_outputs, num_inputs);
+    } else if (Int8Tensors tensors = int8(layer.name, num_all_outputs, num_inputs);
                options_.quantization == Quantization::kInt8) {
       linear.int8 = std::move(tensors);
     } else {
-      linear.weight = (int8_values(tensors) * tensors.scales.unsqueeze(1)).to(options_.device).to(options_.dtype);
+      linear.weight = int8_numbers(tensors).to(options_.device).to(options_.dtype);
     }
     return linear;
   }
@@ -151,10 +160,10 @@ int64_t checkpoint_bytes(const TensorSource& source, const ModelConfig& config, 
   return source.num_held_bytes() + config.vocab_size * config.hidden_size * int64_t{sizeof(float)};
 }
 
-// Whether all layers may lie in memory with numbers of `element_size` bytes. The activations want their share, too.
+// Whether all layers may lie in memory. The activations want their share, too.
 bool layers_fit(const TensorSource& source, const ModelConfig& config, const WeightOptions& options,
-                int64_t element_size) {
-  const int64_t num_bytes = weight_bytes(config, {.compute = element_size, .checkpoint = 0});
+                const ElementBytes& element_bytes) {
+  const int64_t num_bytes = weight_bytes(config, element_bytes);
   if (options.layer_memory) return num_bytes <= *options.layer_memory;
   if (!options.device.is_cpu()) return true;
   return num_bytes + checkpoint_bytes(source, config, options) <= available_memory_bytes() / 4 * 3;
@@ -197,8 +206,11 @@ Linear Linear::outputs(int64_t begin, int64_t length) const {
           .scales = part(int8 ? int8->scales : scales)};
 }
 
-bool layers_fit(const LoadedModel& model, int64_t element_size) {
-  return layers_fit(*model.weights.loader->source(), model.config, model.options, element_size);
+bool packed_layers_fit(const LoadedModel& model, at::ScalarType dtype) {
+  ElementBytes bytes = {.compute = static_cast<int64_t>(c10::elementSize(dtype)), .checkpoint = 0};
+  // Those of a quantised checkpoint stay in its mapped files, but a byte is a byte: the kernels read all of them.
+  if (model.options.quantization == Quantization::kInt8) bytes.rounded = 1;
+  return layers_fit(*model.weights.loader->source(), model.config, model.options, bytes);
 }
 
 LayerWeights ModelWeights::layer(int64_t index) const {
@@ -210,8 +222,8 @@ void ModelWeights::expect_unchanged() const { loader->source()->expect_unchanged
 ModelWeights load_weights(std::shared_ptr<const TensorSource> source, const ModelConfig& config,
                           const WeightOptions& options) {
   expect_labels(config, options);
-  const auto element_size = static_cast<int64_t>(c10::elementSize(options.dtype));
-  const bool keep = options.keep_layers && layers_fit(*source, config, options, element_size);
+  const ElementBytes bytes = {.compute = static_cast<int64_t>(c10::elementSize(options.dtype)), .checkpoint = 0};
+  const bool keep = options.keep_layers && layers_fit(*source, config, options, bytes);
   const auto loader = std::make_shared<const WeightLoader>(std::move(source), config, options);
   ModelWeights weights;
   weights.embed_tokens = loader->embed_tokens();

@@ -130,6 +130,20 @@ TEST_F(OutputFileTest, RefusesAnotherRowInPlaceOfOneThatIsThere) {
   EXPECT_EQ(read(".partial"), row(1) + row(2) + row(3));
 }
 
+TEST(RecordedDifferences, SayWhatFollowsFromThem) {
+  RunState there = {.fingerprint = {}, .recorded = {{"threads", "1"}, {"cpu", "X"}}, .progress = {}, .exit_code = {}};
+  RunState now = there;
+  EXPECT_EQ(recorded_differences(there, now), "");
+  now.recorded["threads"] = "2";
+  EXPECT_EQ(recorded_differences(there, now), "threads: 1 there, 2 now; rewards do not depend on it");
+  now.fingerprint["--no-prefix-sharing"] = "true";
+  EXPECT_EQ(recorded_differences(there, now), "the last digits of rewards may move: threads: 1 there, 2 now");
+  now.fingerprint["--no-prefix-sharing"] = "false";
+  now.recorded["cpu"] = "Y";
+  EXPECT_EQ(recorded_differences(there, now),
+            "the last digits of rewards may move: cpu: X there, Y now; threads: 1 there, 2 now");
+}
+
 TEST_F(OutputFileTest, ReplacesRowsThatAnotherMachineWrote) {
   make_partial(1, 4);
   state_.recorded["torch"] = "2.11.0";

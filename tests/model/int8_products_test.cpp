@@ -1,6 +1,7 @@
 #include "prm_score/model/int8_products.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -81,7 +82,41 @@ struct Rounded {
   float scale = 0;
 };
 
-Rounded rounded(const std::vector<float>& row) {
+// H x, where H[i][j] is 1 or, if i and j have an odd number of ones in common, -1: of the two halves' sum and
+// difference.
+std::vector<float> rotated(const std::vector<float>& x) {
+  if (x.size() == 1) return x;
+  const size_t half = x.size() / 2;
+  std::vector<float> sums(half), differences(half);
+  for (size_t i = 0; i < half; ++i) {
+    sums[i] = x[i] + x[half + i];
+    differences[i] = x[i] - x[half + i];
+  }
+  std::vector<float> result = rotated(sums);
+  for (const float number : rotated(differences)) result.push_back(number);
+  return result;
+}
+
+std::vector<float> rotated_in_groups(std::vector<float> row) {
+  row.resize((row.size() + 63) / 64 * 64);
+  std::vector<float> result;
+  for (auto group = row.begin(); group != row.end(); group += 64) {
+    for (const float number : rotated({group, group + 64})) result.push_back(number);
+  }
+  return result;
+}
+
+TEST(Int8Rotation, OfTheReferenceIsTheHadamardMatrix) {
+  for (size_t j = 0; j < 64; ++j) {
+    std::vector<float> unit(64);
+    unit[j] = 1;
+    const auto column = rotated(unit);
+    for (size_t i = 0; i < 64; ++i) EXPECT_EQ(column[i], std::popcount(i & j) % 2 == 0 ? 1 : -1);
+  }
+}
+
+Rounded rounded(const std::vector<float>& numbers) {
+  const std::vector<float> row = rotated_in_groups(numbers);
   float largest = 0;
   for (const float x : row) largest = std::max(largest, std::abs(x));
   Rounded rounded{.values = {}, .scale = largest / 127};
@@ -105,8 +140,8 @@ TEST_P(Int8ProductsTest, SumsAreExact) {
       for (int64_t n = 0; n < num_outputs; ++n) {
         const Rounded output = rounded(weight[n]);
         int64_t sum = 0;
-        for (int64_t k = 0; k < num_inputs; ++k) sum += row.values[k] * output.values[k];
-        volatile float scaled = static_cast<float>(sum) * (row.scale * output.scale);  // rounded before the bias
+        for (size_t k = 0; k < row.values.size(); ++k) sum += row.values[k] * output.values[k];
+        volatile float scaled = static_cast<float>(sum) * (row.scale * (output.scale / 64));  // rounded before the bias
         ASSERT_EQ(out[r * num_outputs + n], scaled + bias[n]) << r << ' ' << n;
       }
     }
@@ -115,11 +150,13 @@ TEST_P(Int8ProductsTest, SumsAreExact) {
 
 TEST_P(Int8ProductsTest, TheLargestSumsHaveRoom) {
   for (const float sign : {1.0F, -1.0F}) {
-    const Matrix rows(1, std::vector<float>(kInt8MaxInputs, sign)), weight(2, std::vector<float>(kInt8MaxInputs, 1.0F));
-    const PackedWeight packed(weight);
-    const auto out = product(quantized(rows), packed.get(), GetParam());
-    EXPECT_FLOAT_EQ(out[0], sign * kInt8MaxInputs);
-    EXPECT_FLOAT_EQ(out[1], sign * kInt8MaxInputs);
+    std::vector<float> row(kInt8MaxInputs);  // rotated, all its numbers are the same
+    for (size_t i = 0; i < row.size(); i += 64) row[i] = sign;
+    const PackedWeight packed({{row}, {row}});
+    const auto out = product(quantized({row}), packed.get(), GetParam());
+    EXPECT_FLOAT_EQ(out[0], kInt8MaxInputs / 64.0F);
+    const auto other = product(quantized({std::vector<float>(row.size(), 1.0F)}), packed.get(), GetParam());
+    EXPECT_FLOAT_EQ(other[1], sign * kInt8MaxInputs / 64.0F);
   }
 }
 

@@ -117,9 +117,10 @@ TEST(ParseModelConfig, RejectsWhatIsNotImplemented) {
   const auto error = [](const char* key, const json& value) { return error_with(qwen2(), {{key, value}}); };
   EXPECT_EQ(error("hidden_act", "gelu"), "config.json: hidden_act: expected \"silu\", got \"gelu\"");
   EXPECT_EQ(error("partial_rotary_factor", 0.5), "config.json: partial_rotary_factor: expected 1, got 0.5");
-  EXPECT_EQ(error("quantization_config", {{"quant_method", "awq"}}),
-            "config.json: quantization_config: quant_method: expected prm-score-int8 (prm-score quantize) or weights as "
-            "trained, got \"awq\"");
+  EXPECT_EQ(
+      error("quantization_config", {{"quant_method", "awq"}}),
+      "config.json: quantization_config: quant_method: expected prm-score-int8 (prm-score quantize) or weights as "
+      "trained, got \"awq\"");
   EXPECT_EQ(error("quantization_config", {{"quant_method", "prm-score-int8"}, {"layout", 2}}),
             "config.json: quantization_config: layout: expected 1 (quantise the checkpoint again), got 2");
   EXPECT_EQ(error("is_causal", false), "config.json: is_causal: expected true, got false");
@@ -271,6 +272,10 @@ TEST(WeightBytes, CountsLayersInComputeAndEmbeddingsInCheckpointDtype) {
   const int64_t norm_and_head = 2 * 896 * 4;
   EXPECT_EQ(weight_bytes(config, {.compute = 4, .checkpoint = 2}), 4 * layers + 2 * embeddings + norm_and_head);
   EXPECT_EQ(weight_bytes(config, {.compute = 2, .checkpoint = 2}), 2 * layers + 2 * embeddings + norm_and_head);
+  // 24 layers: but for the first one a byte each, but for o, gate, up and down of the last one.
+  const int64_t qkv = (896 + 2 * 128) * 896, others = 896 * 896 + 3 * 896 * 4864;
+  EXPECT_EQ(weight_bytes(config, {.compute = 4, .checkpoint = 2, .rounded = 1}),
+            4 * layers - 3 * (23 * qkv + 22 * others) + 2 * embeddings + norm_and_head);
 }
 
 TEST(LoadModelConfig, ReadsTheFileOfTheFolder) {

@@ -73,7 +73,7 @@ TEST(QuantizedCheckpoint, IntegersLieAtMultiplesOf64InTheFile) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(tensor.bytes.data()) % 64, 0u) << name;
     ++num_found;
   }
-  EXPECT_EQ(num_found, 4 * load_model_config(folder / "q").num_hidden_layers);
+  EXPECT_EQ(num_found, 4 * load_model_config(folder / "q").num_hidden_layers - 7);  // 4 of the first, 3 of the last
 }
 
 TEST(QuantizedCheckpoint, RefusesWhatIsQuantisedAndWhatIsThere) {
@@ -132,16 +132,17 @@ TEST(QuantizedCheckpoint, ReadsWhatLiesElsewhereAndNamesWhatIsMissing) {
     return std::find_if(tensors.begin(), tensors.end(), [&](const TensorToWrite& t) { return t.name == name; });
   };
   const std::string file = (folder / "q/model.safetensors").string() + ": ";
-  const std::string name = "model.layers.1.mlp.down_proj.int8";
-  const auto down = find(name);
-  down->dtype = "I8";
+  const std::string name = "model.layers.1.self_attn.qkv_proj.int8";
+  const auto qkv = find(name);
+  qkv->dtype = "I8";
   EXPECT_EQ(error(), file + name + ": dtype: expected U8, got I8");
-  down->dtype = "U8";
-  const auto size = std::ssize(down->bytes);
-  down->bytes.resize(size - 64);
-  down->shape = {size - 64};
-  EXPECT_EQ(error(), file + name + ": expected [" + std::to_string(size) + "], got [" + std::to_string(size - 64) + "]");
-  tensors.erase(down);
+  qkv->dtype = "U8";
+  const auto size = std::ssize(qkv->bytes);
+  qkv->bytes.resize(size - 64);
+  qkv->shape = {size - 64};
+  EXPECT_EQ(error(),
+            file + name + ": expected [" + std::to_string(size) + "], got [" + std::to_string(size - 64) + "]");
+  tensors.erase(qkv);
   EXPECT_EQ(error(), file + name + ": expected a tensor [" + std::to_string(size) + "], found none of that name");
 }
 

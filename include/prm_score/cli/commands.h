@@ -35,7 +35,7 @@ namespace prm_score {
 [[nodiscard]] int run_merge(const Options& options, StopSignals& stop);
 
 // Makes a quantised checkpoint.
-[[nodiscard]] int run_quantize(const Options& options, const StopSignals& stop);
+[[nodiscard]] int run_quantize(const Options& options, StopSignals& stop);
 
 // Says what a checkpoint is; reads no weights, only where and of which dtype they are.
 [[nodiscard]] int run_info(const Options& options);

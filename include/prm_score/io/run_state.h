@@ -59,4 +59,9 @@ struct ComparedPlaces {
 [[nodiscard]] std::string differences(const std::map<std::string, std::string>& there,
                                       const std::map<std::string, std::string>& now, const ComparedPlaces& places = {});
 
+// The same of what two states recorded, and what follows from it, for a warning: "the last digits of rewards may move:
+// cpu: A there, B now". Of the number of threads alone nothing follows, but with --no-prefix-sharing.
+[[nodiscard]] std::string recorded_differences(const RunState& there, const RunState& now,
+                                               const ComparedPlaces& places = {});
+
 }  // namespace prm_score

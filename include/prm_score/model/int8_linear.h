@@ -34,8 +34,11 @@ class Int8Linear final : public BlockLinear {
 // What `tensors` hold, in the form for kernels. Shares the memory.
 [[nodiscard]] Int8Weight int8_weight(const Int8Tensors& tensors);
 
-// The integers, in float32 [num_outputs, num_inputs].
+// The integers, in float32 [num_outputs, int8_padded_inputs].
 [[nodiscard]] at::Tensor int8_values(const Int8Tensors& tensors);
+
+// The weight that they stand for, in float32 [num_outputs, num_inputs].
+[[nodiscard]] at::Tensor int8_numbers(const Int8Tensors& tensors);
 
 // The same product from libtorch's operators, slow: the oracle's way. rows [num_rows, num_inputs] in float32 ->
 // [num_rows, num_outputs], the bits of Int8Linear.

@@ -1,8 +1,11 @@
 // int8_products.h - products of rows and weights that are rounded to 8-bit integers, on the CPU.
 //
-// A row x is kept as integers q and one scale s, x ~ s q with q in [-127, 127] and s = max|x| / 127; a weight as one
-// scale per output. Sums of products of integers are exact in 32 bits: whatever instructions compute them, in whatever
-// order, a row's result is the same to the last bit and depends on that row and the weight alone. Thread-safe.
+// Inputs and weights are rotated first: every 64 numbers of a row x by the Hadamard matrix H, as in QuaRot
+// (https://arxiv.org/abs/2404.00456), x' = H x with H H = 64, which changes no product, as (H x)(H w) = 64 x w, and
+// spreads what is large in one input over all 64. A row x' is kept as integers q and one scale s, x' ~ s q with q in
+// [-127, 127] and s = max|x'| / 127; a weight as one scale per output. Sums of products of integers are exact in 32
+// bits: whatever instructions compute them, in whatever order, a row's result is the same to the last bit and depends
+// on that row and the weight alone. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -31,12 +34,12 @@ inline constexpr int64_t kInt8MaxInputs = 65536;  // so that no sum can leave 32
 
 // The weight of a linear layer: an integer per input and output, in the order in which the kernels read them.
 //
-// Outputs are padded to a multiple of 32 and inputs to a multiple of 64, with zeros. [outputs / 32][inputs / 64] blocks
-// of 2 tiles of 1024 bytes, for 16 outputs each; in a tile lie, for 4 inputs at a time, the 16 outputs' 4 integers. An
-// integer w lies there as the byte w + 128.
+// Outputs are padded to a multiple of 32 and inputs, before they are rotated, to a multiple of 64, with zeros. [outputs
+// / 32][inputs / 64] blocks of 2 tiles of 1024 bytes, for 16 outputs each; in a tile lie, for 4 inputs at a time, the
+// 16 outputs' 4 integers. An integer w lies there as the byte w + 128.
 struct Int8Weight {
   std::span<const uint8_t> packed;  // [int8_packed_bytes], aligned to 64 bytes
-  std::span<const float> scales;    // [num_outputs]
+  std::span<const float> scales;    // [num_outputs], of the rotated weight, divided by 64
   int64_t num_outputs = 0;
   int64_t num_inputs = 0;  // kInt8MaxInputs at most
 };
@@ -51,7 +54,10 @@ inline constexpr int64_t kInt8PackedOutputs = 32;  // that are packed together
 void pack_int8_outputs(std::span<const float> rows, int64_t num_inputs, int64_t first, std::span<uint8_t> packed,
                        std::span<float> scales);
 
-// The integers of a weight, as numbers [num_outputs, num_inputs].
+// Of a row or of an output: rounded up to a multiple of 64.
+[[nodiscard]] int64_t int8_padded_inputs(int64_t num_inputs);
+
+// The integers of a weight, as numbers [num_outputs, int8_padded_inputs].
 void unpack_int8(const Int8Weight& weight, std::span<float> values);
 
 // Rows that are quantised one by one.
@@ -72,6 +78,7 @@ class Int8Rows {
 
  private:
   int64_t num_rows_ = 0, num_inputs_ = 0, stride_ = 0;
+  std::vector<float> rotated_;  // the row that is being set
   std::vector<int8_t> memory_;
   int8_t* values_ = nullptr;  // in `memory_`, aligned
   std::vector<int32_t> sums_;

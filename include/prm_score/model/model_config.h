@@ -65,14 +65,15 @@ struct ModelConfig {
   [[nodiscard]] int64_t key_value_size() const { return num_key_value_heads * head_dim; }  // of keys or of values
 };
 
-// Bytes of one element: 4 for float32, 2 for bfloat16 and float16.
+// Bytes of one element: 4 for float32, 2 for bfloat16 and float16, 1 for 8-bit integers.
 struct ElementBytes {
   int64_t compute = 4;     // what the layers are converted to
   int64_t checkpoint = 4;  // what the embeddings stay in
+  int64_t rounded = 0;     // what those linear layers take that are quantised (rounded_layers); 0: as the others
 };
 
-// Memory that the weights take once loaded, in bytes: layers and norms in the compute dtype, the embedding table in the
-// checkpoint's, and the head as one float32 vector (w_A - w_B). Pure.
+// Memory that the weights take once loaded, in bytes: layers and norms in the compute dtype, but for those that are
+// quantised, the embedding table in the checkpoint's, and the head as one float32 vector (w_A - w_B). Pure.
 [[nodiscard]] int64_t weight_bytes(const ModelConfig& config, ElementBytes element_bytes);
 
 // Reads the text of a config.json. `file_name` starts every message. Throws Error naming field, expected and found for

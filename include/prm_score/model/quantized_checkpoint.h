@@ -1,10 +1,10 @@
 // quantized_checkpoint.h - a checkpoint folder whose linear layers are 8-bit integers already.
 //
 //   config.json        as it was, and quantization_config: {"quant_method": "prm-score-int8", "layout": 1}
-//   model.safetensors  model.layers.0.self_attn.qkv_proj.int8   U8 [int8_packed_bytes], see Int8Weight; likewise
-//                      ..o_proj.int8, ..mlp.gate_up_proj.int8, ..mlp.down_proj.int8 and the other layers, all at
-//                      multiples of 64 bytes in the file, so that they serve where they are mapped
-//                      model.layers.0.self_attn.qkv_proj.int8_scales   F32 [num_outputs], and so on
+//   model.safetensors  model.layers.1.self_attn.qkv_proj.int8   U8 [int8_packed_bytes], see Int8Weight; likewise
+//                      ..o_proj.int8, ..mlp.gate_up_proj.int8, ..mlp.down_proj.int8, for all layers of which they are
+//                      rounded (rounded_layers), at multiples of 64 bytes in the file: they serve where they are mapped
+//                      model.layers.1.self_attn.qkv_proj.int8_scales   F32 [num_outputs], and so on
 //                      every other tensor under its name, as it was
 //   the files of the tokenizer, licences and the like: as they were
 //

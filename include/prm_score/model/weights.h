@@ -15,8 +15,8 @@
 
 namespace prm_score {
 
-// A weight in a quantised checkpoint is the tensor `{layer's name}.int8`, its scales `{layer's name}.int8_scales`. Fused
-// layers are one: `model.layers.0.self_attn.qkv_proj.int8`.
+// A weight in a quantised checkpoint is the tensor `{layer's name}.int8`, its scales `{layer's name}.int8_scales`.
+// Fused layers are one: `model.layers.1.self_attn.qkv_proj.int8`.
 inline constexpr const char* kInt8Suffix = ".int8";
 inline constexpr const char* kInt8ScalesSuffix = ".int8_scales";
 
@@ -103,9 +103,9 @@ struct LoadedModel {
 [[nodiscard]] std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& folder,
                                                             const WeightOptions& options);
 
-// Whether memory holds all layers with numbers of `element_size` bytes, on the CPU: `layer_memory`, or most of what is
-// there.
-[[nodiscard]] bool layers_fit(const LoadedModel& model, int64_t element_size);
+// Whether memory holds all layers, on the CPU: `layer_memory`, or most of what is there. Those that are quantised take
+// their integers, the others numbers of `dtype`.
+[[nodiscard]] bool packed_layers_fit(const LoadedModel& model, at::ScalarType dtype);
 
 // The same model in float32, not quantised, converted layer by layer: slow, in little memory. Shares what `model` was
 // read from.
