@@ -78,20 +78,30 @@ std::string owners_only(const OptionSpec& option) {
   return std::ranges::all_of(command_table(), has_it) ? "" : " Of " + owners_of(option.commands) + " only.";
 }
 
+void append_option(std::string& page, const OptionSpec& option) {
+  const bool is_flag = *option.value_name == '\0';
+  const std::string short_name = *option.short_name == '\0' ? "" : bold(std::string("-") + option.short_name) + ", ";
+  page += ".TP\n" + short_name + bold(std::string("--") + option.name) +
+          (is_flag ? "" : " " + italic(option.value_name)) + "\n";
+  const std::string standard = is_flag ? "" : roff(std::string(" (default: ") + option.default_text + ")");
+  page += roff(option.help) + standard + "." + owners_only(option) + "\n";
+  const OtherHelp& other = option.other_help;
+  if (other.commands != 0) page += "Of " + owners_of(other.commands) + ": " + roff(other.help) + standard + ".\n";
+}
+
+// Group by group, as --help has them.
 void append_options(std::string& page) {
   page += ".SH OPTIONS\n.TP\n" + bold("--help") + "\nPrint the options of the command and exit.\n";
   page += ".TP\n" + bold("--version") + "\nPrint the versions of prm\\-score and libtorch and exit.\n";
-  std::string_view group;
+  std::vector<std::string_view> groups;
   for (const auto& option : option_table()) {
-    if (group != option.group) page += ".SS " + roff(group = option.group) + "\n";
-    const bool is_flag = *option.value_name == '\0';
-    const std::string short_name = *option.short_name == '\0' ? "" : bold(std::string("-") + option.short_name) + ", ";
-    page += ".TP\n" + short_name + bold(std::string("--") + option.name) +
-            (is_flag ? "" : " " + italic(option.value_name)) + "\n";
-    const std::string standard = is_flag ? "" : roff(std::string(" (default: ") + option.default_text + ")");
-    page += roff(option.help) + standard + "." + owners_only(option) + "\n";
-    const OtherHelp& other = option.other_help;
-    if (other.commands != 0) page += "Of " + owners_of(other.commands) + ": " + roff(other.help) + standard + ".\n";
+    if (std::ranges::find(groups, std::string_view(option.group)) == groups.end()) groups.emplace_back(option.group);
+  }
+  for (const std::string_view group : groups) {
+    page += ".SS " + roff(group) + "\n";
+    for (const auto& option : option_table()) {
+      if (option.group == group) append_option(page, option);
+    }
   }
 }
 

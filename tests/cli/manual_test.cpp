@@ -1,5 +1,6 @@
 #include "prm_score/cli/manual.h"
 
+#include <set>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -39,6 +40,16 @@ TEST(Manual, SaysWhichCommandsAnOptionBelongsTo) {
   EXPECT_EQ(page.find("Of \\fBprm\\-score\\fR and \\fBprm\\-score merge\\fR only.", resume), page.find("Of ", resume));
   const size_t log_level = page.find("\\-\\-log\\-level\\fR");
   EXPECT_EQ(page.find("Of \\fB", log_level), std::string::npos);  // of all commands: says nothing, and is the last
+}
+
+TEST(Manual, HasEachHeadingOnce) {
+  const std::string page = manual_page();
+  std::set<std::string> headings;
+  for (size_t begin = page.find("\n.SS "); begin != std::string::npos; begin = page.find("\n.SS ", begin + 1)) {
+    const std::string heading = page.substr(begin, page.find('\n', begin + 1) - begin);
+    EXPECT_TRUE(headings.insert(heading).second) << heading;
+  }
+  EXPECT_GT(headings.size(), 3u);
 }
 
 // A line that begins so would be a request, and vanish.
