@@ -46,8 +46,7 @@ Json weights_json(const SafetensorsReader& files, const ModelConfig& config) {
     num_bytes += static_cast<int64_t>(tensor.bytes.size());
   }
   const Json quantization = config.quantization == Quantization::kInt8 ? Json("int8") : Json(nullptr);
-  return {
-      {"dtypes", dtypes}, {"num_files", names.size()}, {"num_bytes", num_bytes}, {"quantization", quantization}};
+  return {{"dtypes", dtypes}, {"num_files", names.size()}, {"num_bytes", num_bytes}, {"quantization", quantization}};
 }
 
 // Bytes that the weights take in memory, per dtype to compute in.
