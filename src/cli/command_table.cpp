@@ -31,9 +31,8 @@ constexpr CommandSpec kCommands[] = {
      "Puts the rows of all shards (--shard) into one file, in the order of the input: that of one run, byte for byte.",
      "the --output files of all shards, in any order"},
     {Command::kQuantize, kForQuantize, "quantize",
-     "Makes a folder of a checkpoint whose linear layers are 8-bit integers, which loads at once and needs a quarter "
-     "of "
-     "the memory; its rewards are those of --dtype int8, to the bit.",
+     "Makes a folder of a checkpoint whose linear layers are 8-bit integers already: it loads at once, and its rewards "
+     "are those of --dtype int8, to the bit.",
      "the folder to make"},
     {Command::kInfo, kForInfo, "info", "Says what a checkpoint is and what memory it needs.", kNoFiles}};
 

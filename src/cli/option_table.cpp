@@ -34,7 +34,7 @@ constexpr Choice<Progress> kProgress[] = {
     {"auto", Progress::kAuto}, {"plain", Progress::kPlain}, {"none", Progress::kNone}};
 constexpr Choice<Color> kColors[] = {{"auto", Color::kAuto}, {"always", Color::kAlways}, {"never", Color::kNever}};
 constexpr Choice<std::string_view> kDtypes[] = {
-    {"auto", "auto"}, {"float32", "float32"}, {"bfloat16", "bfloat16"}, {"int8", "int8"}};
+    {"auto", "auto"}, {"float32", "float32"}, {"bfloat16", "bfloat16"}, {"int8", "int8"}, {"fp8", "fp8"}};
 constexpr auto kFixedDtypes = std::span(kDtypes).subspan<1>();
 constexpr Choice<std::string_view> kLogLevels[] = {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"},
                                                    {"warn", "warn"},   {"error", "error"}, {"off", "off"}};
@@ -64,12 +64,12 @@ constexpr OptionSpec kTable[] = {
      .json = [](const Options& o) -> std::string { return json_of(o.device); },
      .changes_rows = false},
     {.name = "dtype",
-     .value_name = "auto|float32|bfloat16|int8",
-     .expected = "auto, float32, bfloat16 or int8",
+     .value_name = "auto|float32|bfloat16|int8|fp8",
+     .expected = "auto, float32, bfloat16, int8 or fp8",
      .default_text = "auto",
-     .help =
-         "number format to compute in; auto = float32 on the CPU, bfloat16 on a GPU; int8 = 8-bit integers, CPU only: "
-         "fastest, and farther from float32",
+     .help = "number format to compute in; auto = int8 for a checkpoint of quantize, else float32 on the CPU, bfloat16 "
+             "on a GPU; int8 = 8-bit integers, CPU only; "
+             "fp8 = 8-bit floating point, GPUs from compute capability 8.9 on only: faster, and farther from float32",
      .group = kModel,
      .commands = kForModel,
      .set = [](Options& o, std::string_view v) { return set_choice(o.dtype, v, kDtypes); },
@@ -443,8 +443,8 @@ constexpr OptionSpec kTable[] = {
      .json = [](const Options& o) -> std::string { return json_of(o.fingerprint); },
      .changes_rows = false},
     {.name = "against",
-     .value_name = "float32|bfloat16|int8",
-     .expected = "float32, bfloat16 or int8",
+     .value_name = "float32|bfloat16|int8|fp8",
+     .expected = "float32, bfloat16, int8 or fp8",
      .default_text = "none: a golden",
      .help =
          "in place of a golden: score the documents in this number format, too, and say how far the rewards of --dtype "

@@ -58,7 +58,8 @@ Json memory_json(const ModelConfig& config, const SafetensorsReader& files) {
   if (config.quantization == Quantization::kInt8) return int8;
   return {{"float32", weight_bytes(config, {.compute = 4, .checkpoint = checkpoint})},
           {"bfloat16", weight_bytes(config, {.compute = 2, .checkpoint = checkpoint})},
-          {"int8", int8["int8"]}};
+          {"int8", int8["int8"]},
+          {"fp8", weight_bytes(config, {.compute = 2, .checkpoint = checkpoint, .rounded = 1})}};
 }
 
 Json tokenizer_json(const Tokenizer& tokenizer) {

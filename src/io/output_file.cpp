@@ -242,7 +242,7 @@ class OutputFile::Impl {
     if (has_output && !there.exit_code) {
       throw Error(path_ + ": expected a complete output, as it has its name, found the state of an incomplete one");
     }
-    warning = recorded_differences(there, now);
+    warning = recorded_differences(there, now).warning();
     state_.exit_code = there.exit_code;
     answered = there.progress;
     num_rows_there = answered.num_rows();

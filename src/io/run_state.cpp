@@ -113,19 +113,20 @@ std::string differences(const std::map<std::string, std::string>& there, const s
   return text;
 }
 
-std::string recorded_differences(const RunState& there, const RunState& now, const ComparedPlaces& places) {
+RecordedDifferences recorded_differences(const RunState& there, const RunState& now, const ComparedPlaces& places) {
   const auto without_threads = [](std::map<std::string, std::string> recorded) {
     recorded.erase("threads");
     return recorded;
   };
-  std::string text = differences(there.recorded, now.recorded, places);
-  if (text.empty()) return text;
   const auto oracle = now.fingerprint.find("--no-prefix-sharing");
   const bool is_oracle = oracle != now.fingerprint.end() && oracle->second == "true";
-  if (!is_oracle && without_threads(there.recorded) == without_threads(now.recorded)) {
-    return text + "; rewards do not depend on it";
-  }
-  return "the last digits of rewards may move: " + text;
+  return {.text = differences(there.recorded, now.recorded, places),
+          .moves_digits = is_oracle || without_threads(there.recorded) != without_threads(now.recorded)};
+}
+
+std::string RecordedDifferences::warning() const {
+  if (text.empty()) return "";
+  return moves_digits ? "the last digits of rewards may move: " + text : text + "; rewards do not depend on it";
 }
 
 }  // namespace prm_score

@@ -107,8 +107,13 @@ void ShardMerge::merge_states() {
   state_.fingerprint.erase("--num-shards");
   state_.input = first.state.input;
   for (auto& file : state_.input.files) file.num_rows = 0;
+  bool is_told = false;  // the first one that moves digits
   for (const ShardOutput& shard : shards_) {
-    if (warning_.empty()) warning_ = recorded_differences(first.state, shard.state, places_of(first, shard));
+    const auto found = recorded_differences(first.state, shard.state, places_of(first, shard));
+    if (!found.text.empty() && !is_told && (found.moves_digits || warning_.empty())) {
+      warning_ = found.warning();
+      is_told = found.moves_digits;
+    }
     for (size_t i = 0; i < state_.input.files.size(); ++i) {
       state_.input.files[i].num_rows += shard.state.input.files[i].num_rows;
     }

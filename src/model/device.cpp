@@ -46,20 +46,10 @@ Obstacle find_no_gpu() {
   return std::nullopt;
 }
 
-// Compute capability of a GPU, 90 for 9.0; 0 if the driver does not say.
-int capability_of(int index) {
-  constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_..
-  void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-  const auto attribute = find_function<int(int*, int, int)>(driver, "cuDeviceGetAttribute");
-  int major = 0, minor = 0;
-  if (attribute == nullptr || attribute(&major, kMajor, index) != 0 || attribute(&minor, kMinor, index) != 0) return 0;
-  return 10 * major + minor;
-}
-
 // bfloat16 in hardware, and libtorch's flash attention, begin with this one.
 Obstacle find_too_old(int index) {
   constexpr int kOldest = 80;
-  const int capability = capability_of(index);
+  const int capability = compute_capability(index);
   if (capability == 0 || capability >= kOldest) return std::nullopt;
   return "GPU " + std::to_string(index) + ": expected compute capability 8.0 or newer, found " +
          std::to_string(capability / 10) + "." + std::to_string(capability % 10);
@@ -179,6 +169,15 @@ int64_t available_device_memory_bytes(c10::Device device) {
   size_t num_free = 0, num_bytes = 0;
   if (get_info == nullptr || get_info(&num_free, &num_bytes) != 0) return INT64_MAX;
   return static_cast<int64_t>(num_free);
+}
+
+int compute_capability(int index) {
+  constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_..
+  void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  const auto attribute = find_function<int(int*, int, int)>(driver, "cuDeviceGetAttribute");
+  int major = 0, minor = 0;
+  if (attribute == nullptr || attribute(&major, kMajor, index) != 0 || attribute(&minor, kMinor, index) != 0) return 0;
+  return 10 * major + minor;
 }
 
 std::string gpu_model(int index) {

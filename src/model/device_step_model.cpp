@@ -14,6 +14,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "prm_score/model/cuda_row_operations.h"
+#include "prm_score/model/fp8_linear.h"
 #include "prm_score/model/torch_error.h"
 
 namespace prm_score {
@@ -21,7 +22,9 @@ namespace {
 
 // out = rows W^T + b
 void apply(const Linear& linear, const at::Tensor& rows, at::Tensor out) {
-  if (linear.bias.defined()) {
+  if (linear.quantization == Quantization::kFp8) {
+    out.copy_(fp8_linear(rows, linear));
+  } else if (linear.bias.defined()) {
     at::addmm_out(out, linear.bias, rows, linear.weight.t());
   } else {
     at::mm_out(out, rows, linear.weight.t());

@@ -69,12 +69,15 @@ QuantizedTensor quantized_weight(const Linear& linear) {
 
 }  // namespace
 
+void expect_int8_inputs(int64_t num_inputs) {
+  if (num_inputs <= kInt8MaxInputs) return;
+  throw Error("int8: expected layers of at most " + std::to_string(kInt8MaxInputs) + " inputs, got one of " +
+              std::to_string(num_inputs));
+}
+
 Int8Tensors int8_tensors(const at::Tensor& weight) {
   const int64_t num_outputs = weight.size(0), num_inputs = weight.size(1);
-  if (num_inputs > kInt8MaxInputs) {
-    throw Error("--dtype int8: expected layers of at most " + std::to_string(kInt8MaxInputs) + " inputs, got one of " +
-                std::to_string(num_inputs));
-  }
+  expect_int8_inputs(num_inputs);
   Int8Tensors tensors = {.packed = at::empty({int8_packed_bytes(num_outputs, num_inputs)}, at::kByte),
                          .scales = at::empty({num_outputs}, at::kFloat),
                          .num_inputs = num_inputs};  // libtorch aligns memory to 64 bytes

@@ -36,12 +36,13 @@ constexpr int64_t kLanes = 8;
 // In every 2 * kStride lanes: sums in the first half, differences in the second.
 template <int kStride>
 PRM_SCORE_INLINED void butterfly(Lanes& x) {
-  LaneBits others, signs;
+  LaneBits signs;
   for (int lane = 0; lane < kLanes; ++lane) {
-    others[lane] = lane ^ kStride;
     signs[lane] = (lane & kStride) != 0 ? std::numeric_limits<int32_t>::min() : 0;
   }
-  x = __builtin_shuffle(x, others) + reinterpret_cast<Lanes>(reinterpret_cast<LaneBits>(x) ^ signs);
+  const Lanes others = __builtin_shufflevector(x, x, 0 ^ kStride, 1 ^ kStride, 2 ^ kStride, 3 ^ kStride, 4 ^ kStride,
+                                               5 ^ kStride, 6 ^ kStride, 7 ^ kStride);
+  x = others + reinterpret_cast<Lanes>(reinterpret_cast<LaneBits>(x) ^ signs);
 }
 
 // Each number is one sum or difference of two of the stage before: the bits are the same with any instructions.

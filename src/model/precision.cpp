@@ -3,12 +3,29 @@
 #include <string>
 
 #include "prm_score/error.h"
+#include "prm_score/model/device.h"
 
 namespace prm_score {
+namespace {
+
+void expect_fp8_hardware(c10::Device device) {
+  constexpr int kOldest = 89;
+  const std::string expected = "--dtype fp8: expected a GPU of compute capability 8.9 or newer, got ";
+  if (!device.is_cuda()) throw Error(expected + device.str() + " (int8 is for CPUs)");
+  const int capability = compute_capability(device.index());
+  if (capability >= kOldest) return;
+  throw Error(expected + device.str() + " of " + std::to_string(capability / 10) + "." +
+              std::to_string(capability % 10));
+}
+
+}  // namespace
 
 Precision parse_precision(std::string_view name, c10::Device device, Quantization stored) {
+  if (stored == Quantization::kInt8 && !device.is_cpu()) {
+    throw Error("the checkpoint is quantised to int8: expected --device cpu, got " + device.str());
+  }
   if (stored == Quantization::kInt8 && name == "auto") return parse_precision("int8", device, stored);
-  if (stored == Quantization::kInt8 && (name == "float32" || name == "bfloat16")) {
+  if (stored == Quantization::kInt8 && name != "int8") {
     throw Error("--dtype " + std::string(name) +
                 ": expected auto or int8, as the checkpoint is quantised (prm-score quantize)");
   }
@@ -19,11 +36,16 @@ Precision parse_precision(std::string_view name, c10::Device device, Quantizatio
     if (device.is_cpu()) return {.dtype = c10::kFloat, .quantization = Quantization::kInt8};
     throw Error("--dtype int8: expected --device cpu, got " + device.str() + " (float32 and bfloat16 run there)");
   }
-  throw Error("--dtype " + std::string(name) + ": expected auto, float32, bfloat16 or int8");
+  if (name == "fp8") {
+    expect_fp8_hardware(device);
+    return {.dtype = c10::kBFloat16, .quantization = Quantization::kFp8};
+  }
+  throw Error("--dtype " + std::string(name) + ": expected auto, float32, bfloat16, int8 or fp8");
 }
 
 std::string_view precision_name(Precision precision) {
   if (precision.quantization == Quantization::kInt8) return "int8";
+  if (precision.quantization == Quantization::kFp8) return "fp8";
   return precision.dtype == c10::kBFloat16 ? "bfloat16" : "float32";
 }
 

@@ -2,17 +2,21 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include "json_fields.h"
 #include <c10/core/InferenceMode.h>
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "prm_score/error.h"
 #include "prm_score/model/device.h"
@@ -75,10 +79,14 @@ std::vector<FusedLayer> fused_layers(const ModelConfig& c) {
            {"mlp.down_proj"}}};
 }
 
+Error write_error(const fs::path& path) {
+  return Error(path.string() + ": cannot be written: " + std::generic_category().message(errno));
+}
+
 std::string layer_prefix(int64_t index) { return "model.layers." + std::to_string(index) + "."; }
 
-// The order of the tensors in the file: integers, scales, then what is kept, so that all lie at multiples of the size
-// of their elements.
+// The order of the tensors in the file: integers, scales, then what is kept, the largest elements first, so that those
+// of the usual types lie at multiples of their size.
 class Contents {
  public:
   Contents(const ModelConfig& config, const SafetensorsReader& checkpoint) : fused_(fused_layers(config)) {
@@ -150,20 +158,79 @@ bool write_weights(const LoadedModel& model, const Contents& contents, const fs:
   return true;
 }
 
+// A folder of this process alone, beside `whole`, until it gets its name. What else it would leave goes with it.
+class FolderInTheMaking {
+ public:
+  // Throws Error.
+  explicit FolderInTheMaking(fs::path whole) : whole_(std::move(whole)) {
+    if (fs::exists(fs::symlink_status(whole_))) throw Error(whole_.string() + ": already there");
+    std::string name = whole_.string() + ".XXXXXX";
+    if (mkdtemp(name.data()) == nullptr) throw write_error(whole_);
+    path_ = name;
+  }
+  ~FolderInTheMaking() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  FolderInTheMaking(const FolderInTheMaking&) = delete;
+  FolderInTheMaking& operator=(const FolderInTheMaking&) = delete;
+
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+  // On the disk. Throws Error.
+  void finish() {
+    std::error_code error;
+    fs::permissions(path_,
+                    fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
+                        fs::perms::others_exec,
+                    error);  // mkdtemp gives the owner's
+    sync(path_);
+    if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, whole_.c_str(), RENAME_NOREPLACE) != 0) {
+      if (errno == EEXIST) throw Error(whole_.string() + ": already there");
+      throw write_error(whole_);
+    }
+    path_.clear();
+    sync(whole_.has_parent_path() ? whole_.parent_path() : fs::path("."));
+  }
+
+ private:
+  static void sync(const fs::path& folder) {
+    const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool is_done = fd >= 0 && fsync(fd) == 0;
+    const Error error = write_error(folder);
+    if (fd >= 0) close(fd);
+    if (!is_done) throw error;
+  }
+
+  fs::path whole_, path_;
+};
+
+// A small file, on the disk. Throws Error.
+void write_file(const fs::path& path, std::string_view contents) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  bool is_done = fd >= 0;
+  while (is_done && !contents.empty()) {
+    const ssize_t num_written = write(fd, contents.data(), contents.size());
+    is_done = num_written >= 0 || errno == EINTR;
+    if (num_written > 0) contents.remove_prefix(static_cast<size_t>(num_written));
+  }
+  is_done = is_done && fsync(fd) == 0;
+  const Error error = write_error(path);
+  if (fd >= 0) close(fd);
+  if (!is_done) throw error;
+}
+
 void write_config(const fs::path& from, const fs::path& to) {
   const MappedFile file(from);
   auto json = nlohmann::ordered_json::parse(file.text());  // load_model has read it already
   json["quantization_config"] = {{"quant_method", kInt8QuantMethod}, {"layout", kInt8Layout}};
-  std::ofstream out(to, std::ios::binary | std::ios::trunc);
-  out << json.dump(2) << '\n';
-  out.close();
-  if (!out) throw Error(to.string() + ": cannot be written");
+  write_file(to, json.dump(2) + "\n");
 }
 
 void copy_small_files(const fs::path& from, const fs::path& to) {
   for (const char* name : kCopiedFiles) {
-    if (!fs::is_regular_file(from / name)) continue;
-    fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing);
+    std::error_code ignored;
+    if (fs::is_regular_file(from / name, ignored)) write_file(to / name, MappedFile(from / name).text());
   }
 }
 
@@ -177,14 +244,8 @@ std::optional<QuantizedSize> write_folder(const fs::path& from, const fs::path& 
   const c10::InferenceMode no_autograd;
   // Labels matter to no weight that is written.
   const auto model = load_model(from, {.label_a_id = 0, .label_b_id = 1, .keep_layers = false});
-  if (model->config.quantization != Quantization::kNone) {
-    throw Error((from / kConfigFile).string() +
-                ": quantization_config: expected weights as trained, found a quantised "
-                "checkpoint");
-  }
   const SafetensorsReader checkpoint(from);
   const Contents contents(model->config, checkpoint);
-  fs::create_directory(to);
   if (!write_weights(*model, contents, to / kWeightsFile, progress)) return std::nullopt;
   write_config(from / kConfigFile, to / kConfigFile);
   copy_small_files(from, to);
@@ -201,21 +262,14 @@ std::optional<QuantizedSize> write_quantized(const fs::path& from, const fs::pat
   expect_torch_of_build();
   set_num_threads(split_threads(num_threads, 1).per_replica);
   return with_torch_errors(from.string(), [&] {
-    fs::path partial = to.has_filename() ? to : to.parent_path();  // "folder/" is "folder"
-    const fs::path whole = partial;
-    partial += ".partial";
-    if (fs::exists(fs::symlink_status(whole))) throw Error(whole.string() + ": already there");
-    try {
-      const auto size = write_folder(from, partial, progress);
-      if (size) {
-        fs::rename(partial, whole);
-      } else {
-        fs::remove_all(partial);
-      }
-      return size;
-    } catch (const fs::filesystem_error& error) {
-      throw Error(error.path1().string() + ": cannot be written: " + error.code().message());
+    if (load_model_config(from).quantization != Quantization::kNone) {
+      throw Error((from / kConfigFile).string() +
+                  ": quantization_config: expected weights as trained, found a quantised checkpoint");
     }
+    FolderInTheMaking folder(to.has_filename() ? to : to.parent_path());  // "folder/" is "folder"
+    const auto size = write_folder(from, folder.path(), progress);
+    if (size) folder.finish();
+    return size;
   });
 }
 

@@ -1,6 +1,7 @@
 #include "prm_score/model/safetensors_writer.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -44,19 +45,19 @@ SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, const std::vect
   const std::string header = header_of(tensors);
   num_bytes_left_ = static_cast<int64_t>(header.size());
   for (const TensorEntry& tensor : tensors) num_bytes_left_ += tensor.num_bytes;
-  fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-  if (fd_ < 0) throw write_error(name());
+  file_.fd = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (file_.fd < 0) throw write_error(name());
   write(std::as_bytes(std::span(header)));
 }
 
-SafetensorsWriter::~SafetensorsWriter() {
-  if (fd_ >= 0) close(fd_);
+SafetensorsWriter::Descriptor::~Descriptor() {
+  if (fd >= 0) close(fd);
 }
 
 void SafetensorsWriter::write(std::span<const std::byte> bytes) {
   num_bytes_left_ -= std::ssize(bytes);
   while (!bytes.empty()) {
-    const ssize_t num_written = ::write(fd_, bytes.data(), bytes.size());
+    const ssize_t num_written = ::write(file_.fd, bytes.data(), bytes.size());
     if (num_written < 0 && errno != EINTR) throw write_error(name());
     if (num_written > 0) bytes = bytes.subspan(static_cast<size_t>(num_written));
   }
@@ -64,10 +65,11 @@ void SafetensorsWriter::write(std::span<const std::byte> bytes) {
 
 void SafetensorsWriter::finish() {
   if (num_bytes_left_ != 0) {
-    throw Error(name() + ": " + std::to_string(num_bytes_left_) + " bytes are missing of what its header says");
+    throw Error(name() + ": expected the bytes that its header says, got " + std::to_string(std::abs(num_bytes_left_)) +
+                (num_bytes_left_ > 0 ? " fewer" : " more"));
   }
-  if (fsync(fd_) != 0) throw write_error(name());
-  if (close(std::exchange(fd_, -1)) != 0) throw write_error(name());
+  if (fsync(file_.fd) != 0) throw write_error(name());
+  if (close(std::exchange(file_.fd, -1)) != 0) throw write_error(name());
 }
 
 }  // namespace prm_score

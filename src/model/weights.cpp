@@ -11,6 +11,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "prm_score/error.h"
+#include "prm_score/model/fp8_linear.h"
 #include "prm_score/model/int8_linear.h"
 #include "prm_score/model/memory.h"
 #include "prm_score/model/torch_error.h"
@@ -130,6 +131,7 @@ class WeightLoader {
     if (layer.has_bias) linear.bias = concatenated(biases);
     if (!is_stored_rounded) {
       linear.weight = concatenated(weights);
+      if (linear.quantization == Quantization::kFp8) linear = to_fp8(std::move(linear));
     } else if (Int8Tensors tensors = int8(layer.name, num_all_outputs, num_inputs);
                options_.quantization == Quantization::kInt8) {
       linear.int8 = std::move(tensors);
@@ -140,6 +142,7 @@ class WeightLoader {
   }
 
   Int8Tensors int8(const std::string& name, int64_t num_outputs, int64_t num_inputs) const {
+    expect_int8_inputs(num_inputs);
     const at::Tensor scales = stored(name + kInt8ScalesSuffix, {num_outputs});
     return {.packed = source_->packed(name + kInt8Suffix, int8_packed_bytes(num_outputs, num_inputs)),
             .scales = scales.to(at::kFloat),
@@ -195,6 +198,7 @@ void expect_labels(const ModelConfig& config, const WeightOptions& options) {
 
 at::Tensor Linear::apply(const at::Tensor& rows) const {
   if (quantization == Quantization::kInt8) return int8_linear_by_operators(rows, *this);
+  if (quantization == Quantization::kFp8) return fp8_linear_by_operators(rows, *this);
   return at::linear(rows, weight, bias.defined() ? std::optional(bias) : std::nullopt);
 }
 

@@ -326,7 +326,7 @@ TEST_F(CommandLineTest, CheckNeedsAGoldenAndAtMostOneWayToCompare) {
   for (const char* other : {"--golden=g", "--update", "--exact", "--atol=1", "--rtol=1", "--junit=j"}) {
     EXPECT_TRUE(error_of({"check", "--against=float32", other}).starts_with("--against: expected no ")) << other;
   }
-  EXPECT_EQ(error_of({"check", "--against=auto"}), "--against: expected float32, bfloat16 or int8, got \"auto\"");
+  EXPECT_EQ(error_of({"check", "--against=auto"}), "--against: expected float32, bfloat16, int8 or fp8, got \"auto\"");
   EXPECT_EQ(options({"check", "a", "--against=float32", "--dtype=int8"}).against, "float32");
   EXPECT_TRUE(error_of({"--golden=g"}).starts_with("\"--golden=g\": expected an option of prm-score "));
   const auto check = options({"check", "a", "--golden", "g", "--atol", "0.5", "--spans", "--context-field=c"});

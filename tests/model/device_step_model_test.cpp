@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "prm_score/model/cpu_step_model.h"
+#include "prm_score/model/precision.h"
 #include "prm_score/score/engine.h"
 #include "prm_score/score/self_check.h"
 #include "prm_score/score/shared_prefix_engine.h"
@@ -17,13 +18,15 @@ namespace {
 struct Case {
   const char* checkpoint;
   at::ScalarType dtype;
+  Quantization quantization = Quantization::kNone;
 };
 
 class DeviceStepModelTest : public ::testing::TestWithParam<Case> {
  protected:
   [[nodiscard]] static std::shared_ptr<const LoadedModel> model() {
-    return load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / "golden" / "checkpoints" / GetParam().checkpoint,
-                      {.dtype = GetParam().dtype, .label_a_id = 32, .label_b_id = 33});
+    return load_model(
+        std::filesystem::path(PRM_SCORE_DATA_DIR) / "golden" / "checkpoints" / GetParam().checkpoint,
+        {.dtype = GetParam().dtype, .quantization = GetParam().quantization, .label_a_id = 32, .label_b_id = 33});
   }
 };
 
@@ -51,13 +54,25 @@ TEST_P(DeviceStepModelTest, AgreesWithTheCpusOwnEngine) {
   }
 }
 
+// All that is rounded and all that is not: seven layers.
+TEST(DeviceStepModelInFp8, AgreesWithEachPromptOnItsOwn) {
+  const auto judge_model =
+      load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / "tiny-judge",
+                 {.dtype = at::kBFloat16, .quantization = Quantization::kFp8, .label_a_id = 32, .label_b_id = 33});
+  EXPECT_EQ(judge_model->weights.layer(0).qkv_proj.weight.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(judge_model->weights.layer(1).down_proj.weight.scalar_type(), at::kFloat8_e4m3fn);
+  SharedPrefixEngine engine(std::make_unique<DeviceStepModel>(judge_model, /*block_rows=*/128), 1000);
+  EXPECT_NO_THROW(self_check(engine, judge_model));
+}
+
 INSTANTIATE_TEST_SUITE_P(Checkpoints, DeviceStepModelTest,
                          ::testing::Values(Case{"qwen2-odd-sizes", at::kFloat}, Case{"qwen2-odd-sizes", at::kBFloat16},
                                            Case{"qwen3", at::kFloat}, Case{"llama-biased", at::kFloat},
                                            Case{"llama3", at::kFloat}),
                          [](const auto& named) {
-                           std::string name = std::string(named.param.checkpoint) +
-                                              (named.param.dtype == at::kFloat ? "_float32" : "_bfloat16");
+                           std::string name = std::string(named.param.checkpoint) + "_" +
+                                              std::string(precision_name({.dtype = named.param.dtype,
+                                                                          .quantization = named.param.quantization}));
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

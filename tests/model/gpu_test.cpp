@@ -30,6 +30,7 @@
 #include "prm_score/model/cuda_row_operations.h"
 #include "prm_score/model/device.h"
 #include "prm_score/model/device_step_model.h"
+#include "prm_score/model/fp8_linear.h"
 #include "prm_score/model/precision.h"
 #include "prm_score/model/splitting_step_model.h"
 #include "prm_score/model/varlen_attention.h"
@@ -49,9 +50,20 @@ bool has_gpu() {
 #define SKIP_WITHOUT_GPU() \
   if (!has_gpu()) GTEST_SKIP() << "no GPU"
 
-std::shared_ptr<const LoadedModel> judge_on_gpu(const char* folder, at::ScalarType dtype) {
-  return load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / folder,
-                    {.device = at::kCUDA, .dtype = dtype, .label_a_id = 32, .label_b_id = 33});
+std::shared_ptr<const LoadedModel> judge_on_gpu(const char* folder, const Precision& precision) {
+  return load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / folder, {.device = at::kCUDA,
+                                                                         .dtype = precision.dtype,
+                                                                         .quantization = precision.quantization,
+                                                                         .label_a_id = 32,
+                                                                         .label_b_id = 33});
+}
+
+// What this GPU can compute in.
+std::vector<Precision> precisions() {
+  std::vector<Precision> found = {{.dtype = at::kFloat}, {.dtype = at::kBFloat16}};
+  constexpr int kHasFp8 = 89;
+  if (compute_capability(0) >= kHasFp8) found.push_back({.dtype = at::kBFloat16, .quantization = Quantization::kFp8});
+  return found;
 }
 
 // Queries and keys as the engine has them: parts of the rows of fused projections. More than one block of queries, keys
@@ -198,10 +210,12 @@ TEST(GpuTest, OwnRowKernelsDoWhatLibtorchsDo) {
 TEST(GpuTest, TheEngineHoldsAgainstEachPromptOnItsOwn) {
   SKIP_WITHOUT_GPU();
   for (const char* folder : {"tiny-judge", "golden/checkpoints/qwen2-odd-sizes", "golden/checkpoints/qwen3"}) {
-    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-      const auto model = judge_on_gpu(folder, dtype);
+    for (const Precision& precision : precisions()) {
+      const bool is_odd = std::string_view(folder).ends_with("odd-sizes");  // refused in fp8
+      if (precision.quantization == Quantization::kFp8 && is_odd) continue;
+      const auto model = judge_on_gpu(folder, precision);
       SharedPrefixEngine engine(std::make_unique<DeviceStepModel>(model), 5000);
-      EXPECT_NO_THROW(self_check(engine, model)) << folder << " " << precision_name({.dtype = dtype});
+      EXPECT_NO_THROW(self_check(engine, model)) << folder << " " << precision_name(precision);
     }
   }
 }
@@ -232,12 +246,13 @@ LogOdds judge(const std::shared_ptr<const LoadedModel>& model, const std::vector
 }
 
 // Two layers of the width of real models.
-std::shared_ptr<const LoadedModel> wide_model(int64_t hidden, int64_t intermediate, int64_t heads, int64_t key_heads) {
+std::shared_ptr<const LoadedModel> wide_model(int64_t hidden, int64_t intermediate, int64_t heads, int64_t key_heads,
+                                              Quantization quantization = Quantization::kNone) {
   const nlohmann::json config = {{"model_type", "qwen2"},
                                  {"vocab_size", 512},
                                  {"hidden_size", hidden},
                                  {"intermediate_size", intermediate},
-                                 {"num_hidden_layers", 2},
+                                 {"num_hidden_layers", quantization == Quantization::kNone ? 2 : 3},
                                  {"num_attention_heads", heads},
                                  {"num_key_value_heads", key_heads},
                                  {"max_position_embeddings", 4096},
@@ -245,8 +260,9 @@ std::shared_ptr<const LoadedModel> wide_model(int64_t hidden, int64_t intermedia
                                  {"rms_norm_eps", 1e-6}};
   const TempFolder folder;
   folder.write("config.json", config.dump());
-  return random_model(folder.path() / "config.json",
-                      {.device = at::kCUDA, .dtype = at::kBFloat16, .label_a_id = 32, .label_b_id = 33});
+  return random_model(
+      folder.path() / "config.json",
+      {.device = at::kCUDA, .dtype = at::kBFloat16, .quantization = quantization, .label_a_id = 32, .label_b_id = 33});
 }
 
 // All plans `num_copies` times, in orders and steps of chance.
@@ -277,7 +293,35 @@ void expect_same_bits(const std::shared_ptr<const LoadedModel>& model, int num_c
 // Twelve copies: more answers than a block has.
 TEST(GpuTest, SameBitsInAnyOrderAndStepOfTheShippedJudge) {
   SKIP_WITHOUT_GPU();
-  expect_same_bits(judge_on_gpu("tiny-judge", at::kBFloat16), 12, 8);
+  expect_same_bits(judge_on_gpu("tiny-judge", {.dtype = at::kBFloat16}), 12, 8);
+}
+
+TEST(GpuTest, SameBitsInAnyOrderAndStepInFp8) {
+  SKIP_WITHOUT_GPU();
+  if (precisions().back().quantization != Quantization::kFp8) GTEST_SKIP() << "no fp8";
+  expect_same_bits(judge_on_gpu("tiny-judge", precisions().back()), 12, 8);
+  expect_same_bits(wide_model(3584, 18944, 28, 4, Quantization::kFp8), 12, 8);
+}
+
+// At the sizes of real models: the kernel takes scales, bias and layout as the operators do.
+TEST(GpuTest, Fp8ProductsAreThoseOfTheOperators) {
+  SKIP_WITHOUT_GPU();
+  if (precisions().back().quantization != Quantization::kFp8) GTEST_SKIP() << "no fp8";
+  at::manual_seed(8);
+  const at::TensorOptions options = at::TensorOptions(at::kCUDA).dtype(at::kBFloat16);
+  for (const auto& [num_inputs, num_outputs] :
+       {std::pair<int64_t, int64_t>{256, 512}, {896, 1152}, {4864, 896}, {3584, 4608}, {18944, 3584}}) {
+    for (const bool has_bias : {false, true}) {
+      const Linear linear = to_fp8({.weight = at::randn({num_outputs, num_inputs}, options),
+                                    .bias = has_bias ? at::randn({num_outputs}, options) : at::Tensor(),
+                                    .quantization = Quantization::kFp8});
+      const at::Tensor rows = at::randn({DeviceStepModel::kBlockRows, num_inputs}, options) *
+                              at::randn({DeviceStepModel::kBlockRows, 1}, options).exp();
+      const at::Tensor found = fp8_linear(rows, linear).to(at::kFloat);
+      const at::Tensor expected = fp8_linear_by_operators(rows, linear).to(at::kFloat);
+      EXPECT_LT(((found - expected).norm() / expected.norm()).item<double>(), 1e-2) << num_inputs << ' ' << num_outputs;
+    }
+  }
 }
 
 TEST(GpuTest, SameBitsInAnyOrderAndStepAtTheWidthOf500MillionParameters) {
@@ -294,10 +338,10 @@ TEST(GpuTest, SameBitsInAnyOrderAndStepAtTheWidthOf7BillionParameters) {
 TEST(GpuTest, SameBitsInAnyOrderAndStepOfOtherKinds) {
   SKIP_WITHOUT_GPU();
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    expect_same_bits(judge_on_gpu("golden/checkpoints/qwen2-odd-sizes", dtype), 1, 3);
-    expect_same_bits(judge_on_gpu("golden/checkpoints/qwen3", dtype), 1, 3);
+    expect_same_bits(judge_on_gpu("golden/checkpoints/qwen2-odd-sizes", {.dtype = dtype}), 1, 3);
+    expect_same_bits(judge_on_gpu("golden/checkpoints/qwen3", {.dtype = dtype}), 1, 3);
   }
-  expect_same_bits(judge_on_gpu("tiny-judge", at::kFloat), 1, 3);
+  expect_same_bits(judge_on_gpu("tiny-judge", {.dtype = at::kFloat}), 1, 3);
 }
 
 // Of two GPUs in one process each does its own work.

@@ -56,7 +56,7 @@ TEST(Int8LinearTest, WhatIsNotFiniteIsTreatedAlikeByTheOperators) {
 TEST(Int8LinearTest, RefusesWhatSumsHaveNoRoomFor) {
   const Linear linear = random_linear(1, kInt8MaxInputs + 1, false);
   EXPECT_EQ(error_of([&] { (void)Int8Linear(linear); }),
-            "--dtype int8: expected layers of at most 65536 inputs, got one of 65537");
+            "int8: expected layers of at most 65536 inputs, got one of 65537");
 }
 
 }  // namespace

@@ -149,14 +149,18 @@ TEST_P(Int8ProductsTest, SumsAreExact) {
 }
 
 TEST_P(Int8ProductsTest, TheLargestSumsHaveRoom) {
-  for (const float sign : {1.0F, -1.0F}) {
-    std::vector<float> row(kInt8MaxInputs);  // rotated, all its numbers are the same
-    for (size_t i = 0; i < row.size(); i += 64) row[i] = sign;
-    const PackedWeight packed({{row}, {row}});
-    const auto out = product(quantized({row}), packed.get(), GetParam());
-    EXPECT_FLOAT_EQ(out[0], kInt8MaxInputs / 64.0F);
-    const auto other = product(quantized({std::vector<float>(row.size(), 1.0F)}), packed.get(), GetParam());
-    EXPECT_FLOAT_EQ(other[1], sign * kInt8MaxInputs / 64.0F);
+  const auto rotated_to = [](float number) {  // rotated, all numbers are this one
+    std::vector<float> row(kInt8MaxInputs);
+    for (size_t i = 0; i < row.size(); i += 64) row[i] = number;
+    return row;
+  };
+  for (const float weight_sign : {1.0F, -1.0F}) {
+    const PackedWeight packed({rotated_to(weight_sign), rotated_to(weight_sign)});
+    for (const float row_sign : {1.0F, -1.0F}) {
+      const auto out = product(quantized({rotated_to(row_sign)}), packed.get(), GetParam());
+      EXPECT_FLOAT_EQ(out[0], weight_sign * row_sign * kInt8MaxInputs / 64.0F);
+      EXPECT_FLOAT_EQ(out[1], weight_sign * row_sign * kInt8MaxInputs / 64.0F);
+    }
   }
 }
 

@@ -29,18 +29,21 @@ TEST(PrecisionTest, OfAQuantisedCheckpointItIsItsOwn) {
   for (const char* name : {"auto", "int8"}) {
     EXPECT_EQ(precision_name(parsed(name, c10::kCPU, Quantization::kInt8)), "int8");
   }
-  for (const std::string name : {"float32", "bfloat16"}) {
+  for (const std::string name : {"float32", "bfloat16", "fp8"}) {
     EXPECT_EQ(error_of([&] { (void)parsed(name, c10::kCPU, Quantization::kInt8); }),
               "--dtype " + name + ": expected auto or int8, as the checkpoint is quantised (prm-score quantize)");
   }
-  EXPECT_NE(error_of([] { (void)parsed("auto", kGpu, Quantization::kInt8); }), "");
+  EXPECT_EQ(error_of([] { (void)parsed("auto", kGpu, Quantization::kInt8); }),
+            "the checkpoint is quantised to int8: expected --device cpu, got cuda:0");
 }
 
 TEST(PrecisionTest, RejectsOtherNamesAndWhatTheDeviceCannot) {
   EXPECT_EQ(error_of([] { (void)parsed("float16", c10::kCPU); }),
-            "--dtype float16: expected auto, float32, bfloat16 or int8");
+            "--dtype float16: expected auto, float32, bfloat16, int8 or fp8");
   EXPECT_EQ(error_of([] { (void)parsed("int8", kGpu); }),
             "--dtype int8: expected --device cpu, got cuda:0 (float32 and bfloat16 run there)");
+  EXPECT_EQ(error_of([] { (void)parsed("fp8", c10::kCPU); }),
+            "--dtype fp8: expected a GPU of compute capability 8.9 or newer, got cpu (int8 is for CPUs)");
 }
 
 }  // namespace

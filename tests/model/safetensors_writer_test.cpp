@@ -40,7 +40,9 @@ TEST(SafetensorsWriter, CountsWhatIsWritten) {
   SafetensorsWriter writer(folder / "m", kEntries);
   writer.write(as_bytes(std::string(70, 'z')));
   const std::string name = (folder / "m").string();
-  EXPECT_EQ(error_of([&] { writer.finish(); }), name + ": 4 bytes are missing of what its header says");
+  EXPECT_EQ(error_of([&] { writer.finish(); }), name + ": expected the bytes that its header says, got 4 fewer");
+  writer.write(as_bytes("zzzzz"));
+  EXPECT_EQ(error_of([&] { writer.finish(); }), name + ": expected the bytes that its header says, got 1 more");
 }
 
 TEST(SafetensorsWriter, NamesAFileThatCannotBeWritten) {

@@ -59,9 +59,16 @@ struct ComparedPlaces {
 [[nodiscard]] std::string differences(const std::map<std::string, std::string>& there,
                                       const std::map<std::string, std::string>& now, const ComparedPlaces& places = {});
 
-// The same of what two states recorded, and what follows from it, for a warning: "the last digits of rewards may move:
-// cpu: A there, B now". Of the number of threads alone nothing follows, but with --no-prefix-sharing.
-[[nodiscard]] std::string recorded_differences(const RunState& there, const RunState& now,
-                                               const ComparedPlaces& places = {});
+// What differs of what two states recorded.
+struct RecordedDifferences {
+  std::string text;          // see differences()
+  bool moves_digits = true;  // not the number of threads alone, unless with --no-prefix-sharing
+
+  // For a warning: "the last digits of rewards may move: cpu: A there, B now"; empty if nothing differs.
+  [[nodiscard]] std::string warning() const;
+};
+
+[[nodiscard]] RecordedDifferences recorded_differences(const RunState& there, const RunState& now,
+                                                       const ComparedPlaces& places = {});
 
 }  // namespace prm_score

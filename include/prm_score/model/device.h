@@ -27,6 +27,9 @@ namespace prm_score {
 // Bytes free on a GPU, as its driver says; INT64_MAX if it does not. Call it after a tensor is made there.
 [[nodiscard]] int64_t available_device_memory_bytes(c10::Device device);
 
+// Of a GPU, 90 for 9.0; 0 if the driver does not say.
+[[nodiscard]] int compute_capability(int index);
+
 // Name of a GPU, "NVIDIA H200", and version of its driver, "580.159.04"; "unknown" if they do not say.
 [[nodiscard]] std::string gpu_model(int index);
 [[nodiscard]] std::string gpu_driver_version();

@@ -27,6 +27,9 @@ class Int8Linear final : public BlockLinear {
   Int8Weight weight_;  // in these
 };
 
+// Throws Error if a layer has more than kInt8MaxInputs inputs.
+void expect_int8_inputs(int64_t num_inputs);
+
 // Rounds a weight [num_outputs, num_inputs] in float32, contiguous, on the CPU. Throws Error if it has more than
 // kInt8MaxInputs inputs.
 [[nodiscard]] Int8Tensors int8_tensors(const at::Tensor& weight);

@@ -36,7 +36,8 @@ inline constexpr int64_t kInt8MaxInputs = 65536;  // so that no sum can leave 32
 //
 // Outputs are padded to a multiple of 32 and inputs, before they are rotated, to a multiple of 64, with zeros. [outputs
 // / 32][inputs / 64] blocks of 2 tiles of 1024 bytes, for 16 outputs each; in a tile lie, for 4 inputs at a time, the
-// 16 outputs' 4 integers. An integer w lies there as the byte w + 128.
+// 16 outputs' 4 integers. An integer w lies there as the byte w + 128; no w is -128, with which the kernels would
+// differ.
 struct Int8Weight {
   std::span<const uint8_t> packed;  // [int8_packed_bytes], aligned to 64 bytes
   std::span<const float> scales;    // [num_outputs], of the rotated weight, divided by 64

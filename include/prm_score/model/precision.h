@@ -17,12 +17,12 @@ struct Precision {
   bool operator==(const Precision&) const = default;
 };
 
-// `float32`, `bfloat16`, `int8` (between the layers float32), or `auto`: what the checkpoint is quantised to, `stored`;
-// else float32 on the CPU, bfloat16 on a GPU. Throws Error for another name, for one that `device` cannot compute in,
-// and for any but its own where the checkpoint is quantised.
+// `float32`, `bfloat16`, `int8` (between the layers float32), `fp8` (between them bfloat16), or `auto`: what the
+// checkpoint is quantised to, `stored`; else float32 on the CPU, bfloat16 on a GPU. Throws Error for another name, for
+// one that `device` cannot compute in, and for any but its own where the checkpoint is quantised.
 [[nodiscard]] Precision parse_precision(std::string_view name, c10::Device device, Quantization stored);
 
-// "float32", "bfloat16" or "int8".
+// "float32", "bfloat16", "int8" or "fp8".
 [[nodiscard]] std::string_view precision_name(Precision precision);
 
 }  // namespace prm_score

@@ -10,6 +10,7 @@ namespace prm_score {
 enum class Quantization {
   kNone,
   kInt8,  // 8-bit integers with a scale per output and per row (int8_products.h); CPU only
+  kFp8,   // 8-bit floating point numbers, likewise (fp8_linear.h); GPU only
 };
 
 // The linear layers of a decoder layer that are rounded. The others stay in float32: all of the first one, whose error,

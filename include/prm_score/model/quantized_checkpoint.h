@@ -27,10 +27,10 @@ struct QuantizedSize {
 using LayerProgress = std::function<bool(int64_t num_done, int64_t num_layers)>;
 
 // Quantises the checkpoint in `from` to the new folder `to`, one layer in memory at a time, with `num_threads` of
-// libtorch's, 0 = as many as there are processors; sets their number for the whole process. The folder is written as
-// `{to}.partial`, which may be there from an attempt that was killed, and gets its name when it is whole. nullopt if
-// `progress` gave up; then nothing is left. Throws Error: as load_model; if `from` is quantised already; if `to` is
-// there, or cannot be written.
+// libtorch's, 0 = as many as there are processors; sets their number for the whole process. The folder is written under
+// a name of its own, `{to}.` and six characters, and gets its name when it is whole and on the disk; an Error and
+// giving up leave nothing, a kill leaves that one. nullopt if `progress` gave up. Throws Error: as load_model; if
+// `from` is quantised already; if `to` is there, or cannot be written.
 [[nodiscard]] std::optional<QuantizedSize> write_quantized(const std::filesystem::path& from,
                                                            const std::filesystem::path& to, int num_threads,
                                                            const LayerProgress& progress);

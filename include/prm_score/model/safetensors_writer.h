@@ -23,9 +23,6 @@ class SafetensorsWriter {
  public:
   // Makes `path` anew, with its header. Throws Error naming it.
   SafetensorsWriter(std::filesystem::path path, const std::vector<TensorEntry>& tensors);
-  ~SafetensorsWriter();
-  SafetensorsWriter(const SafetensorsWriter&) = delete;
-  SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
 
   // The next bytes: of the first tensor, then of the second one, ... Throws Error naming the file.
   void write(std::span<const std::byte> bytes);
@@ -36,8 +33,17 @@ class SafetensorsWriter {
  private:
   [[nodiscard]] std::string name() const { return path_.string(); }
 
+  // Closes it.
+  struct Descriptor {
+    int fd = -1;
+    Descriptor() = default;
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    ~Descriptor();
+  };
+
   std::filesystem::path path_;
-  int fd_ = -1;
+  Descriptor file_;
   int64_t num_bytes_left_ = 0;
 };
 

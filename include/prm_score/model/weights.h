@@ -32,7 +32,7 @@ struct Linear {
   at::Tensor weight;                                // [num_outputs, num_inputs]; undefined if there is `int8`
   at::Tensor bias;                                  // [num_outputs]; undefined if the layer has none
   Quantization quantization = Quantization::kNone;  // what x and W are to be rounded to
-  at::Tensor scales = {};  // float32 [num_outputs]: `weight` is rounded already, and holds the integers, in float32
+  at::Tensor scales = {};  // float32 [num_outputs]: `weight` is rounded already, integers in float32, or float8
   std::optional<Int8Tensors> int8 = std::nullopt;  // W, rounded already, in place of `weight`
 
   // rows [num_rows, num_inputs] -> [num_rows, num_outputs]
@@ -55,7 +55,7 @@ struct LayerWeights {
 
 struct WeightOptions {
   at::Device device = at::kCPU;
-  at::ScalarType dtype = at::kFloat;  // float32 or bfloat16
+  at::ScalarType dtype = at::kFloat;  // float32 or bfloat16; bfloat16 with kFp8
   Quantization quantization = Quantization::kNone;
   int64_t label_a_id = 0;  // ids of the two labels, different ones
   int64_t label_b_id = 0;

@@ -22,7 +22,7 @@ struct ScorerOptions {
   std::filesystem::path random_weights = {};  // a config.json: weights of that shape drawn from a seed, in place of the
                                               // checkpoint's; empty = none
   std::string device = "auto";  // auto, cpu, cuda, cuda:N, cuda:all, cuda:0,cuda:1, cpu,cpu: a replica each
-  std::string dtype = "auto";   // auto (float32 on CPU, bfloat16 on CUDA), float32, bfloat16, int8
+  std::string dtype = "auto";   // auto (float32 on CPU, bfloat16 on CUDA), float32, bfloat16, int8, fp8
   int threads = 0;              // CPU threads of all replicas; 0 = as many as there are processors for this process
   std::string label_a = "A", label_b = "B";
   SpecialTokens special_tokens = SpecialTokens::kParse;
