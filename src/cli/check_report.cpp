@@ -89,14 +89,30 @@ std::string format_tolerance(const Tolerance& tolerance) {
   return "allowed is " + plain(tolerance.atol) + ", or " + plain(tolerance.rtol) + " x the golden's if more";
 }
 
+// What the rows differ in where no number does: "row, ids".
+std::string kinds_of(const RowComparison& comparison) {
+  std::vector<std::string> kinds;
+  for (const ComparedRow& row : comparison.rows) {
+    for (const Difference& difference : row.differences) {
+      if (std::ranges::find(kinds, difference.what) == kinds.end()) kinds.push_back(difference.what);
+    }
+  }
+  constexpr size_t kMaxKinds = 4;
+  std::string text;
+  for (size_t i = 0; i < std::min(kMaxKinds, kinds.size()); ++i) text += (i == 0 ? "" : ", ") + kinds[i];
+  return kinds.size() > kMaxKinds ? text + ", .." : text;
+}
+
 }  // namespace
 
 std::string check_summary(const CheckResult& result) {
   const RowComparison& comparison = result.comparison;
   const std::string num_rows = counted(std::ssize(comparison.rows), "row");
-  const std::string difference = comparison.largest == 0 ? "no difference of numbers"
-                                                         : "largest difference " + rounded(comparison.largest) + " (" +
-                                                               printable(comparison.place_of_largest) + ")";
+  std::string difference =
+      "largest difference " + rounded(comparison.largest) + " (" + printable(comparison.place_of_largest) + ")";
+  if (comparison.largest == 0) {
+    difference = comparison.num_moved == 0 ? "no difference of numbers" : "in " + kinds_of(comparison);
+  }
   const std::string verdict =
       comparison.num_moved == 0 ? "same: " : "moved: " + std::to_string(comparison.num_moved) + " of ";
   return verdict + num_rows + ", " + difference + "; " + format_tolerance(result.tolerance);

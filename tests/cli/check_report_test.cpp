@@ -42,6 +42,17 @@ TEST(CheckReport, OfTheSameIsOneLine) {
       "same: 2 rows, largest difference 3.1e-06 (line 4, chunk 2); allowed is 0.0001, or 0 x the golden's if more\n");
 }
 
+TEST(CheckReport, OfRowsWithoutADifferenceOfNumbersSaysWhatDiffers) {
+  std::vector<ComparedRow> rows(7);
+  rows[1].differences = {{"line", "2", "3"}, {"id", "b", "c"}};
+  rows[2].differences = {{"row", "line 3", "none"}, {"id", "c", "d"}};
+  EXPECT_EQ(check_summary(result_of(rows)),
+            "moved: 2 of 7 rows, in line, id, row; allowed is 0.0001, or 0 x the golden's if more");
+  rows[3].differences = {{"error", "x", "y"}, {"warnings", "a", "b"}};
+  EXPECT_EQ(check_summary(result_of(rows)),
+            "moved: 3 of 7 rows, in line, id, row, error, ..; allowed is 0.0001, or 0 x the golden's if more");
+}
+
 TEST(CheckReport, OfWhatMovedIsAnAlignedTableAndCauses) {
   auto result = result_of({moved_row(3, "\"\u6771\u4eac\"", 0.25), ComparedRow{}, moved_row(20, "\"longer\"", 0.125)});
   result.comparison.rows[1] = {.line = 17, .file = {}, .id_json = {}, .differences = {{"row", "line 17", "none"}}};

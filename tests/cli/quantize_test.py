@@ -7,7 +7,6 @@ import signal
 import struct
 import subprocess
 import time
-import unittest
 
 import program
 from program import DATA, MODEL, ProgramTest, run
@@ -52,7 +51,8 @@ class QuantizeTest(ProgramTest):
             }
 
         def bfloat16(data):
-            return struct.unpack(f"<{len(data) // 2}f", b"".join(b"\0\0" + data[i : i + 2] for i in range(0, len(data), 2)))
+            halves = (b"\0\0" + data[i : i + 2] for i in range(0, len(data), 2))
+            return struct.unpack(f"<{len(data) // 2}f", b"".join(halves))
 
         before, after = tensors_of(MODEL), tensors_of(self.judge)
         name = "model.layers.1.self_attn.o_proj"
@@ -70,7 +70,8 @@ class QuantizeTest(ProgramTest):
             scale = max(map(abs, rotated)) / 127
             self.assertAlmostEqual(scales[n] * 64, scale, delta=1e-5 * scale)
             for k in range(padded):
-                place = n // 32 * 32 * padded + k // 64 * 2048 + n % 32 // 16 * 1024 + k % 64 // 4 * 64 + n % 16 * 4 + k % 4
+                block = n // 32 * 32 * padded + k // 64 * 2048
+                place = block + n % 32 // 16 * 1024 + k % 64 // 4 * 64 + n % 16 * 4 + k % 4
                 self.assertLessEqual(abs(rotated[k] / scale - (packed[place] - 128)), 0.501)
         self.assertEqual(after["model.embed_tokens.weight"], (after["model.embed_tokens.weight"][0],
                                                              before["model.embed_tokens.weight"][1]))
@@ -83,8 +84,10 @@ class QuantizeTest(ProgramTest):
     def test_other_dtypes_and_another_quantising_are_refused(self):
         self.quantize()
         for dtype in ("float32", "bfloat16"):
-            self.assert_exit(run(DOCS, "--dtype", dtype, model=self.judge), 1, f"--dtype {dtype}: expected auto or int8")
-        self.assert_exit(run("check", "--against", "float32", DOCS, model=self.judge), 4, "--dtype float32: expected auto")
+            done = run(DOCS, "--dtype", dtype, model=self.judge)
+            self.assert_exit(done, 1, f"--dtype {dtype}: expected auto or int8")
+        against = run("check", "--against", "float32", DOCS, model=self.judge)
+        self.assert_exit(against, 4, "--dtype float32: expected auto")
         again = run("quantize", self.folder / "twice", model=self.judge)
         self.assert_exit(again, 1, "quantization_config: expected weights as trained")
         self.assertFalse((self.folder / "twice").exists())
@@ -121,7 +124,8 @@ class QuantizeTest(ProgramTest):
         header = json.loads(data[8 : 8 + length])
         header.pop("__metadata__", None)
         body = bytearray(data[8 + length :])
-        parts = {name[len("model.layers.0."):]: entry for name, entry in header.items() if name.startswith("model.layers.0.")}
+        first = "model.layers.0."
+        parts = {name[len(first) :]: entry for name, entry in header.items() if name.startswith(first)}
         for layer in range(config["num_hidden_layers"], layers):
             for name, entry in parts.items():
                 begin, end = entry["data_offsets"]
