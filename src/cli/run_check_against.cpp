@@ -123,6 +123,10 @@ int check_against(const Options& options, StopSignals& stop, std::chrono::steady
   Options other = options;
   other.dtype = options.against;
   const std::string there_dtype = resolve_device(scorer_options(other)).dtype;  // refused now, not after the first pass
+  if (resolve_device(scorer_options(options)).dtype == there_dtype) {
+    print_warning("--against " + there_dtype + ": the run itself computes in " + there_dtype +
+                  ", so nothing can differ (--dtype is what to compare)");
+  }
 
   const Pass now = score_all(options, stop, metadata);
   if (stop.requested()) return finish_run({RunEnd::kStopped, metadata, now.hint}, options, stop, start);
