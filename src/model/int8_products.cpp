@@ -386,7 +386,8 @@ void unpack_int8(const Int8Weight& weight, std::span<float> values) {
                         in_block % kTileOutputs * 4;
     float* out = values.data() + n * padded_inputs;
     for (int64_t k = 0; k < padded_inputs; ++k) {
-      out[k] = static_cast<float>(in[k / kInputGroup * kBlockBytes + k % kInputGroup / 4 * 64 + k % 4] - kOffset);
+      const int64_t place = k / kInputGroup * kBlockBytes + k % kInputGroup / 4 * 64 + k % 4;
+      out[k] = static_cast<float>(in[place] - kOffset);
     }
   }
 }
