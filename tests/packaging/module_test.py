@@ -126,7 +126,8 @@ class OptionsTest(unittest.TestCase):
     def test_are_the_programs_with_its_defaults(self):
         helped = subprocess.run(["prm-score", "--help"], capture_output=True, text=True, check=True).stdout
         flags = set(re.findall(r"^  --([a-z-]+)", helped, re.MULTILINE))
-        defaults = dict(re.findall(r"^  --([a-z-]+) .*\(default: ([^()]*)\)$", helped, re.MULTILINE))
+        described = r"^  --([a-z-]+) .*(?:\n {20,}.*)?\(default: ([^()]*)\)$"  # a long name has a line of its own
+        defaults = dict(re.findall(described, helped, re.MULTILINE))
         for name, parameter in inspect.signature(prm_score.Scorer).parameters.items():
             flag = name.replace("_", "-")
             self.assertIn(flag, flags)
