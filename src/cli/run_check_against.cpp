@@ -122,8 +122,10 @@ int check_against(const Options& options, StopSignals& stop, std::chrono::steady
   JsonlWriter report = standard_output(stop.fd());
   Options other = options;
   other.dtype = options.against;
-  const std::string there_dtype = resolve_device(scorer_options(other)).dtype;  // refused now, not after the first pass
-  if (resolve_device(scorer_options(options)).dtype == there_dtype) {
+  // What is wrong with either is to be known now, not after the first pass.
+  const std::string there_dtype = resolve_device(scorer_options(other)).dtype;
+  const std::string now_dtype = resolve_device(scorer_options(options)).dtype;
+  if (now_dtype == there_dtype) {
     print_warning("--against " + there_dtype + ": the run itself computes in " + there_dtype +
                   ", so nothing can differ (--dtype is what to compare)");
   }
@@ -144,7 +146,7 @@ int check_against(const Options& options, StopSignals& stop, std::chrono::steady
 
   DriftResult result = compare(there, now);
   result.there = there_dtype;
-  result.now = metadata.checkpoint->dtype;
+  result.now = now_dtype;
   report.write(format_drift_report(result));
   report.finish();
   metadata.drift = std::move(result);

@@ -312,7 +312,7 @@ CpuStepModel::CpuStepModel(std::shared_ptr<const LoadedModel> model)
     : model_(std::move(model)), rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
   with_torch_errors("weights", [&] {
     const c10::InferenceMode no_autograd;
-    const bool fit = packed_layers_fit(*model_, packed_dtype(model_->options.dtype));
+    const bool fit = packed_layers_fit(*model_, packed_dtype(model_->options.precision.dtype));
     norm_ = to_floats(model_->weights.norm);
     label_difference_ = to_floats(model_->weights.label_difference);
     for (int64_t i = 0; fit && i < model_->config.num_hidden_layers; ++i) {
@@ -341,13 +341,13 @@ std::shared_ptr<const CpuStepModel::Layer> CpuStepModel::layer(int64_t index) co
 std::shared_ptr<TrunkCache> CpuStepModel::make_trunk(int64_t num_rows) const {
   return with_torch_errors("keys and values of a document", [&] {
     const c10::InferenceMode no_autograd;
-    return std::make_shared<TrunkCache>(model_->config, num_rows, at::TensorOptions(model_->options.dtype));
+    return std::make_shared<TrunkCache>(model_->config, num_rows, at::TensorOptions(model_->options.precision.dtype));
   });
 }
 
 void CpuStepModel::reserve(const Step& step) {
   const ModelConfig& config = model_->config;
-  const at::TensorOptions options(model_->options.dtype);
+  const at::TensorOptions options(model_->options.precision.dtype);
   at::internal::lazy_init_num_threads();  // or the first parallel loop of a thread may change their number
   while (std::ssize(scratch_) < at::get_num_threads()) {
     scratch_.push_back({.normed = at::zeros({kBlockRows, config.hidden_size}, options),
@@ -358,8 +358,8 @@ void CpuStepModel::reserve(const Step& step) {
   const int64_t num_answers = num_blocks(std::ssize(step.segments)) * kBlockRows;
   grow(hidden_, num_rows, config.hidden_size, at::kFloat);
   grow(qkv_, num_rows, rounded_up(config.query_size() + 2 * config.key_value_size(), kRowAlignment),
-       model_->options.dtype);
-  grow(attended_, std::max(num_rows, num_answers), config.query_size(), model_->options.dtype);
+       model_->options.precision.dtype);
+  grow(attended_, std::max(num_rows, num_answers), config.query_size(), model_->options.precision.dtype);
   grow(answers_, num_answers, config.hidden_size, at::kFloat);
 
   rotary_.reserve(step.num_positions());
@@ -370,7 +370,7 @@ std::vector<float> CpuStepModel::run(const Step& step) {
     const c10::InferenceMode no_autograd;
     reserve(step);
     expect_memory_for_libraries(at::get_num_threads());
-    return model_->options.dtype == at::kBFloat16 ? Pass<c10::BFloat16>(*this, step).run()
+    return model_->options.precision.dtype == at::kBFloat16 ? Pass<c10::BFloat16>(*this, step).run()
                                                   : Pass<float>(*this, step).run();
   });
 }

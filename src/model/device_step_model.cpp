@@ -78,7 +78,7 @@ class DeviceStepModel::Pass {
         branches_(layout_.branches, layout_.shared, /*is_causal=*/true, device_),
         answers_(last_queries(layout_.branches), last_queries(layout_.shared), /*is_causal=*/false, device_) {
     const at::TensorOptions options(device_);
-    const at::TensorOptions compute = options.dtype(model.model_->options.dtype);
+    const at::TensorOptions compute = options.dtype(model.model_->options.precision.dtype);
     const int64_t num_padded = rounded_up(layout_.num_rows(), model.block_rows_);
     hidden_ = at::zeros({num_padded, config_.hidden_size}, options.dtype(at::kFloat));
     qkv_ = at::zeros({num_padded, config_.query_size() + 2 * config_.key_value_size()}, compute);
@@ -287,12 +287,12 @@ class DeviceStepModel::Pass {
 DeviceStepModel::DeviceStepModel(std::shared_ptr<const LoadedModel> model, int64_t block_rows)
     : model_(std::move(model)),
       block_rows_(block_rows),
-      attention_(make_varlen_attention(model_->options.device, model_->options.dtype, model_->config.head_dim)),
+      attention_(make_varlen_attention(model_->options.device, model_->options.precision.dtype, model_->config.head_dim)),
       rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
   with_torch_errors("engine", [&] {
     const c10::InferenceMode no_autograd;
     const at::Device device = model_->options.device;
-    rows_ = make_row_operations(device, model_->options.dtype, model_->config);
+    rows_ = make_row_operations(device, model_->options.precision.dtype, model_->config);
     norm_ = model_->weights.norm.to(device);
     label_difference_ = model_->weights.label_difference.to(device);
   });
@@ -304,7 +304,7 @@ std::shared_ptr<TrunkCache> DeviceStepModel::make_trunk(int64_t num_rows) const 
   return with_torch_errors("keys and values of a document", [&] {
     const c10::InferenceMode no_autograd;
     return std::make_shared<TrunkCache>(model_->config, num_rows,
-                                        at::TensorOptions(model_->options.device).dtype(model_->options.dtype));
+                                        at::TensorOptions(model_->options.device).dtype(model_->options.precision.dtype));
   });
 }
 

@@ -8,7 +8,6 @@
 #include <set>
 #include <span>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -20,8 +19,10 @@
 
 #include "prm_score/error.h"
 #include "prm_score/model/device.h"
+#include "prm_score/model/fused_layers.h"
 #include "prm_score/model/int8_linear.h"
 #include "prm_score/model/mapped_file.h"
+#include "prm_score/model/new_file.h"
 #include "prm_score/model/safetensors.h"
 #include "prm_score/model/safetensors_writer.h"
 #include "prm_score/model/torch_error.h"
@@ -43,48 +44,6 @@ constexpr std::array kCopiedFiles = {
     "LICENSE.txt",        "special_tokens_map.json", "NOTICE",     "generation_config.json",
     "chat_template.jinja"};
 
-// A linear layer, and those it is made of.
-struct FusedLayer {
-  std::string name;  // within the decoder layer
-  bool RoundedLayers::*is_rounded;
-  Linear LayerWeights::*linear;
-  int64_t num_outputs, num_inputs;
-  std::vector<std::string> parts;
-};
-
-std::vector<FusedLayer> fused_layers(const ModelConfig& c) {
-  return {{"self_attn.qkv_proj",
-           &RoundedLayers::qkv_proj,
-           &LayerWeights::qkv_proj,
-           c.query_size() + 2 * c.key_value_size(),
-           c.hidden_size,
-           {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}},
-          {"self_attn.o_proj",
-           &RoundedLayers::others,
-           &LayerWeights::o_proj,
-           c.hidden_size,
-           c.query_size(),
-           {"self_attn.o_proj"}},
-          {"mlp.gate_up_proj",
-           &RoundedLayers::others,
-           &LayerWeights::gate_up_proj,
-           2 * c.intermediate_size,
-           c.hidden_size,
-           {"mlp.gate_proj", "mlp.up_proj"}},
-          {"mlp.down_proj",
-           &RoundedLayers::others,
-           &LayerWeights::down_proj,
-           c.hidden_size,
-           c.intermediate_size,
-           {"mlp.down_proj"}}};
-}
-
-Error write_error(const fs::path& path) {
-  return Error(path.string() + ": cannot be written: " + std::generic_category().message(errno));
-}
-
-std::string layer_prefix(int64_t index) { return "model.layers." + std::to_string(index) + "."; }
-
 // The order of the tensors in the file: integers, scales, then what is kept, the largest elements first, so that those
 // of the usual types lie at multiples of their size.
 class Contents {
@@ -96,13 +55,13 @@ class Contents {
       for (const FusedLayer& layer : fused_) {
         if (!(rounded_layers(i, config.num_hidden_layers).*layer.is_rounded)) continue;
         const std::string name = layer_prefix(i) + layer.name;
-        const int64_t num_bytes = int8_packed_bytes(layer.num_outputs, layer.num_inputs);
+        const int64_t num_bytes = int8_packed_bytes(layer.num_outputs(), layer.num_inputs);
         entries_.push_back({name + kInt8Suffix, "U8", {num_bytes}, num_bytes});
         scales.push_back({name + kInt8ScalesSuffix,
                           "F32",
-                          {layer.num_outputs},
-                          layer.num_outputs * static_cast<int64_t>(sizeof(float))});
-        for (const std::string& part : layer.parts) replaced.insert(layer_prefix(i) + part + ".weight");
+                          {layer.num_outputs()},
+                          layer.num_outputs() * static_cast<int64_t>(sizeof(float))});
+        for (const LinearPart& part : layer.parts) replaced.insert(layer_prefix(i) + part.name + ".weight");
       }
     }
     entries_.insert(entries_.end(), scales.begin(), scales.end());
@@ -205,32 +164,17 @@ class FolderInTheMaking {
   fs::path whole_, path_;
 };
 
-// A small file, on the disk. Throws Error.
-void write_file(const fs::path& path, std::string_view contents) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  bool is_done = fd >= 0;
-  while (is_done && !contents.empty()) {
-    const ssize_t num_written = write(fd, contents.data(), contents.size());
-    is_done = num_written >= 0 || errno == EINTR;
-    if (num_written > 0) contents.remove_prefix(static_cast<size_t>(num_written));
-  }
-  is_done = is_done && fsync(fd) == 0;
-  const Error error = write_error(path);
-  if (fd >= 0) close(fd);
-  if (!is_done) throw error;
-}
-
 void write_config(const fs::path& from, const fs::path& to) {
   const MappedFile file(from);
   auto json = nlohmann::ordered_json::parse(file.text());  // load_model has read it already
   json["quantization_config"] = {{"quant_method", kInt8QuantMethod}, {"layout", kInt8Layout}};
-  write_file(to, json.dump(2) + "\n");
+  write_new_file(to, json.dump(2) + "\n");
 }
 
 void copy_small_files(const fs::path& from, const fs::path& to) {
   for (const char* name : kCopiedFiles) {
     std::error_code ignored;
-    if (fs::is_regular_file(from / name, ignored)) write_file(to / name, MappedFile(from / name).text());
+    if (fs::is_regular_file(from / name, ignored)) write_new_file(to / name, MappedFile(from / name).text());
   }
 }
 

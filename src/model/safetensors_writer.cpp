@@ -1,14 +1,8 @@
 #include "prm_score/model/safetensors_writer.h"
 
-#include <cerrno>
 #include <cstdlib>
-#include <string_view>
-#include <system_error>
-#include <utility>
 
-#include <fcntl.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "prm_score/error.h"
 
@@ -17,10 +11,6 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kLengthBytes = 8;
-
-Error write_error(const std::string& name) {
-  return Error(name + ": cannot be written: " + std::generic_category().message(errno));
-}
 
 // The length, and the JSON that is so long.
 std::string header_of(const std::vector<TensorEntry>& tensors) {
@@ -40,36 +30,25 @@ std::string header_of(const std::vector<TensorEntry>& tensors) {
 
 }  // namespace
 
-SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, const std::vector<TensorEntry>& tensors)
-    : path_(std::move(path)) {
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const std::vector<TensorEntry>& tensors)
+    : file_(path) {
   const std::string header = header_of(tensors);
-  num_bytes_left_ = static_cast<int64_t>(header.size());
+  num_bytes_left_ = std::ssize(header);
   for (const TensorEntry& tensor : tensors) num_bytes_left_ += tensor.num_bytes;
-  file_.fd = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-  if (file_.fd < 0) throw write_error(name());
   write(std::as_bytes(std::span(header)));
-}
-
-SafetensorsWriter::Descriptor::~Descriptor() {
-  if (fd >= 0) close(fd);
 }
 
 void SafetensorsWriter::write(std::span<const std::byte> bytes) {
   num_bytes_left_ -= std::ssize(bytes);
-  while (!bytes.empty()) {
-    const ssize_t num_written = ::write(file_.fd, bytes.data(), bytes.size());
-    if (num_written < 0 && errno != EINTR) throw write_error(name());
-    if (num_written > 0) bytes = bytes.subspan(static_cast<size_t>(num_written));
-  }
+  file_.write(bytes);
 }
 
 void SafetensorsWriter::finish() {
   if (num_bytes_left_ != 0) {
-    throw Error(name() + ": expected the bytes that its header says, got " + std::to_string(std::abs(num_bytes_left_)) +
-                (num_bytes_left_ > 0 ? " fewer" : " more"));
+    throw Error(file_.name() + ": expected the bytes that its header says, got " +
+                std::to_string(std::abs(num_bytes_left_)) + (num_bytes_left_ > 0 ? " fewer" : " more"));
   }
-  if (fsync(file_.fd) != 0) throw write_error(name());
-  if (close(std::exchange(file_.fd, -1)) != 0) throw write_error(name());
+  file_.finish();
 }
 
 }  // namespace prm_score

@@ -12,6 +12,7 @@
 
 #include "prm_score/error.h"
 #include "prm_score/model/fp8_linear.h"
+#include "prm_score/model/fused_layers.h"
 #include "prm_score/model/int8_linear.h"
 #include "prm_score/model/memory.h"
 #include "prm_score/model/torch_error.h"
@@ -21,12 +22,6 @@ namespace {
 
 constexpr const char* kEmbedTokens = "model.embed_tokens.weight";
 constexpr const char* kHead = "lm_head.weight";
-
-// A part of a fused layer: `{prefix}.{name}.weight` [num_outputs, num_inputs] and its bias.
-struct Part {
-  const char* name;
-  int64_t num_outputs;
-};
 
 }  // namespace
 
@@ -53,26 +48,18 @@ class WeightLoader {
   at::Tensor norm() const { return vector("model.norm.weight", config_.hidden_size).to(at::kFloat); }
 
   LayerWeights layer(int64_t index) const {
-    const std::string prefix = "model.layers." + std::to_string(index) + ".";
-    const auto& c = config_;
-    const RoundedLayers rounded = rounded_layers(index, c.num_hidden_layers);
+    const std::string prefix = layer_prefix(index);
+    const RoundedLayers rounded = rounded_layers(index, config_.num_hidden_layers);
     LayerWeights layer;
-    layer.input_layernorm = vector(prefix + "input_layernorm.weight", c.hidden_size);
-    layer.qkv_proj = fused(
-        {.name = prefix + "self_attn.qkv_proj", .is_rounded = rounded.qkv_proj, .has_bias = c.qkv_bias}, c.hidden_size,
-        {{"q_proj", c.query_size()}, {"k_proj", c.key_value_size()}, {"v_proj", c.key_value_size()}});
-    if (c.qk_norm) {
-      layer.q_norm = vector(prefix + "self_attn.q_norm.weight", c.head_dim);
-      layer.k_norm = vector(prefix + "self_attn.k_norm.weight", c.head_dim);
+    layer.input_layernorm = vector(prefix + "input_layernorm.weight", config_.hidden_size);
+    layer.post_attention_layernorm = vector(prefix + "post_attention_layernorm.weight", config_.hidden_size);
+    if (config_.qk_norm) {
+      layer.q_norm = vector(prefix + "self_attn.q_norm.weight", config_.head_dim);
+      layer.k_norm = vector(prefix + "self_attn.k_norm.weight", config_.head_dim);
     }
-    layer.o_proj = fused({.name = prefix + "self_attn.o_proj", .is_rounded = rounded.others, .has_bias = c.o_proj_bias},
-                         c.query_size(), {{"o_proj", c.hidden_size}});
-    layer.post_attention_layernorm = vector(prefix + "post_attention_layernorm.weight", c.hidden_size);
-    layer.gate_up_proj =
-        fused({.name = prefix + "mlp.gate_up_proj", .is_rounded = rounded.others, .has_bias = c.mlp_bias},
-              c.hidden_size, {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}});
-    layer.down_proj = fused({.name = prefix + "mlp.down_proj", .is_rounded = rounded.others, .has_bias = c.mlp_bias},
-                            c.intermediate_size, {{"down_proj", c.hidden_size}});
+    for (const FusedLayer& fused : fused_layers(config_)) {
+      layer.*fused.linear = linear(prefix, fused, rounded.*fused.is_rounded);
+    }
     return layer;
   }
 
@@ -91,16 +78,16 @@ class WeightLoader {
   at::Tensor table(const std::string& name) const { return stored(name, {config_.vocab_size, config_.hidden_size}); }
 
   at::Tensor vector(const std::string& name, int64_t size) const {
-    return stored(name, {size}).to(options_.device).to(options_.dtype);
+    return stored(name, {size}).to(options_.device).to(options_.precision.dtype);
   }
 
   // One below the other, converted on the way. A single tensor that needs no conversion is not copied.
   at::Tensor concatenated(const std::vector<at::Tensor>& parts) const {
-    if (parts.size() == 1) return parts[0].to(options_.device).to(options_.dtype);
+    if (parts.size() == 1) return parts[0].to(options_.device).to(options_.precision.dtype);
     std::vector<int64_t> shape = parts[0].sizes().vec();
     shape[0] = 0;
     for (const auto& part : parts) shape[0] += part.size(0);
-    at::Tensor whole = at::empty(shape, at::TensorOptions(options_.device).dtype(options_.dtype));
+    at::Tensor whole = at::empty(shape, at::TensorOptions(options_.device).dtype(options_.precision.dtype));
     int64_t begin = 0;
     for (const auto& part : parts) {
       whole.narrow(0, begin, part.size(0)).copy_(part.to(options_.device));  // converted there, not before
@@ -109,34 +96,25 @@ class WeightLoader {
     return whole;
   }
 
-  struct FusedLayer {
-    std::string name;  // beside the parts
-    bool is_rounded;   // if the model is quantised
-    bool has_bias;
-  };
-
-  Linear fused(const FusedLayer& layer, int64_t num_inputs, const std::vector<Part>& parts) const {
-    const std::string prefix = layer.name.substr(0, layer.name.rfind('.') + 1);
-    const bool is_stored_rounded = layer.is_rounded && config_.quantization == Quantization::kInt8;
+  Linear linear(const std::string& prefix, const FusedLayer& layer, bool is_rounded) const {
+    const bool is_stored_rounded = is_rounded && config_.quantization == Quantization::kInt8;
     std::vector<at::Tensor> weights;
     std::vector<at::Tensor> biases;
-    int64_t num_all_outputs = 0;
-    for (const auto& [part, num_outputs] : parts) {
-      num_all_outputs += num_outputs;
-      if (!is_stored_rounded) weights.push_back(stored(prefix + part + ".weight", {num_outputs, num_inputs}));
-      if (layer.has_bias) biases.push_back(stored(prefix + part + ".bias", {num_outputs}));
+    for (const auto& [name, num_outputs] : layer.parts) {
+      if (!is_stored_rounded) weights.push_back(stored(prefix + name + ".weight", {num_outputs, layer.num_inputs}));
+      if (layer.has_bias) biases.push_back(stored(prefix + name + ".bias", {num_outputs}));
     }
     Linear linear;
-    if (layer.is_rounded) linear.quantization = options_.quantization;
+    if (is_rounded) linear.quantization = options_.precision.quantization;
     if (layer.has_bias) linear.bias = concatenated(biases);
     if (!is_stored_rounded) {
       linear.weight = concatenated(weights);
       if (linear.quantization == Quantization::kFp8) linear = to_fp8(std::move(linear));
-    } else if (Int8Tensors tensors = int8(layer.name, num_all_outputs, num_inputs);
-               options_.quantization == Quantization::kInt8) {
+    } else if (Int8Tensors tensors = int8(prefix + layer.name, layer.num_outputs(), layer.num_inputs);
+               options_.precision.quantization == Quantization::kInt8) {
       linear.int8 = std::move(tensors);
     } else {
-      linear.weight = int8_numbers(tensors).to(options_.device).to(options_.dtype);
+      linear.weight = int8_numbers(tensors).to(options_.device).to(options_.precision.dtype);
     }
     return linear;
   }
@@ -159,7 +137,7 @@ namespace {
 // Of the checkpoint, beside the layers as they are computed with. Its pages want their share, but those of quantised
 // layers are read once only: what stays in use is the table of embeddings.
 int64_t checkpoint_bytes(const TensorSource& source, const ModelConfig& config, const WeightOptions& options) {
-  if (options.quantization == Quantization::kNone) return source.num_bytes();
+  if (options.precision.quantization == Quantization::kNone) return source.num_bytes();
   return source.num_held_bytes() + config.vocab_size * config.hidden_size * int64_t{sizeof(float)};
 }
 
@@ -213,7 +191,7 @@ Linear Linear::outputs(int64_t begin, int64_t length) const {
 bool packed_layers_fit(const LoadedModel& model, at::ScalarType dtype) {
   ElementBytes bytes = {.compute = static_cast<int64_t>(c10::elementSize(dtype)), .checkpoint = 0};
   // Those of a quantised checkpoint stay in its mapped files, but a byte is a byte: the kernels read all of them.
-  if (model.options.quantization == Quantization::kInt8) bytes.rounded = 1;
+  if (model.options.precision.quantization == Quantization::kInt8) bytes.rounded = 1;
   return layers_fit(*model.weights.loader->source(), model.config, model.options, bytes);
 }
 
@@ -226,7 +204,8 @@ void ModelWeights::expect_unchanged() const { loader->source()->expect_unchanged
 ModelWeights load_weights(std::shared_ptr<const TensorSource> source, const ModelConfig& config,
                           const WeightOptions& options) {
   expect_labels(config, options);
-  const ElementBytes bytes = {.compute = static_cast<int64_t>(c10::elementSize(options.dtype)), .checkpoint = 0};
+  const ElementBytes bytes = {.compute = static_cast<int64_t>(c10::elementSize(options.precision.dtype)),
+                              .checkpoint = 0};
   const bool keep = options.keep_layers && layers_fit(*source, config, options, bytes);
   const auto loader = std::make_shared<const WeightLoader>(std::move(source), config, options);
   ModelWeights weights;
@@ -256,8 +235,7 @@ std::shared_ptr<const LoadedModel> in_float32(const LoadedModel& model) {
   return with_torch_errors("float32", [&] {
     const c10::InferenceMode no_autograd;
     auto exact = std::make_shared<LoadedModel>(model);  // the tables are in the checkpoint's dtype, the rest in float32
-    exact->options.dtype = at::kFloat;
-    exact->options.quantization = Quantization::kNone;
+    exact->options.precision = {};
     exact->weights.resident_layers.clear();
     exact->weights.loader =
         std::make_shared<const WeightLoader>(model.weights.loader->source(), model.config, exact->options);

@@ -33,9 +33,7 @@ WeightOptions weight_options(const ScorerOptions& options, const Tokenizer& toke
   WeightOptions weights;
   weights.layer_memory = options.weight_memory;
   weights.device = device;
-  const Precision precision = precision_of(options, device);
-  weights.dtype = precision.dtype;
-  weights.quantization = precision.quantization;
+  weights.precision = precision_of(options, device);
   weights.keep_layers = !(device.is_cpu() && options.prefix_sharing);
   weights.label_a_id = tokenizer.label_id(options.label_a);
   weights.label_b_id = tokenizer.label_id(options.label_b);
@@ -58,8 +56,8 @@ int64_t default_max_batch_tokens(const LoadedModel& model, int num_threads) {
   if (device.is_cpu()) return std::max<int64_t>(2048, int64_t{512} * num_threads);
   constexpr int64_t kMost = 4 * DeviceStepModel::kBlockRows;
   const auto& [config, options, weights] = model;
-  const int64_t free = available_device_memory_bytes(device) / 2 - bytes_per_block(config, options.dtype);
-  const int64_t fitting = std::max<int64_t>(0, free) / bytes_per_row(config, options.dtype);
+  const int64_t free = available_device_memory_bytes(device) / 2 - bytes_per_block(config, options.precision.dtype);
+  const int64_t fitting = std::max<int64_t>(0, free) / bytes_per_row(config, options.precision.dtype);
   const int64_t blocks = fitting / DeviceStepModel::kBlockRows;
   return blocks > 0 ? std::min(kMost, blocks * DeviceStepModel::kBlockRows) : std::max(kMinBatchTokens, fitting);
 }
@@ -105,7 +103,7 @@ struct Scorer::Impl {
     const WeightOptions& weights = models[0]->options;
     info.model_type = config().model_type;
     info.device = joined(devices);
-    info.dtype = precision_name({.dtype = weights.dtype, .quantization = weights.quantization});
+    info.dtype = precision_name(weights.precision);
     info.num_replicas = static_cast<int>(devices.size());
     info.threads = threads.all;
     info.threads_per_replica = threads.per_replica;

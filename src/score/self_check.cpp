@@ -135,7 +135,7 @@ std::vector<ScorePlan> self_check_plans(int64_t vocab_size, int64_t max_position
 void self_check(Engine& engine, const std::shared_ptr<const LoadedModel>& model) {
   const auto plans = self_check_plans(model->config.vocab_size, model->config.max_positions());
   const LogOdds found = judge(engine, plans), alone = judge_alone(Transformer(model), plans);
-  const bool is_float32 = model->options.dtype == at::kFloat && model->options.quantization == Quantization::kNone;
+  const bool is_float32 = model->options.precision == Precision{};
   if (is_float32) return expect_float32(found, alone);
   const LogOdds exact = judge_alone(Transformer(in_float32(*model)), plans);
   const auto found_distances = distances(found, exact), allowed = distances(alone, exact);

@@ -17,16 +17,17 @@ namespace {
 
 struct Case {
   const char* checkpoint;
-  at::ScalarType dtype;
-  Quantization quantization = Quantization::kNone;
+  Precision precision = {};
 };
+
+constexpr Precision kBFloat16 = {.dtype = at::kBFloat16};
+constexpr Precision kFp8 = {.dtype = at::kBFloat16, .quantization = Quantization::kFp8};
 
 class DeviceStepModelTest : public ::testing::TestWithParam<Case> {
  protected:
   [[nodiscard]] static std::shared_ptr<const LoadedModel> model() {
-    return load_model(
-        std::filesystem::path(PRM_SCORE_DATA_DIR) / "golden" / "checkpoints" / GetParam().checkpoint,
-        {.dtype = GetParam().dtype, .quantization = GetParam().quantization, .label_a_id = 32, .label_b_id = 33});
+    return load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / "golden" / "checkpoints" / GetParam().checkpoint,
+                      {.precision = GetParam().precision, .label_a_id = 32, .label_b_id = 33});
   }
 };
 
@@ -40,7 +41,7 @@ TEST_P(DeviceStepModelTest, AgreesWithEachPromptOnItsOwn) {
 
 // Float32 alone: a bit that differs early on moves bfloat16 further than this.
 TEST_P(DeviceStepModelTest, AgreesWithTheCpusOwnEngine) {
-  if (GetParam().dtype != at::kFloat) GTEST_SKIP();
+  if (GetParam().precision != Precision{}) GTEST_SKIP();
   const auto judge_model = model();
   const auto plans = self_check_plans(judge_model->config.vocab_size, judge_model->config.max_positions());
   SharedPrefixEngine device(std::make_unique<DeviceStepModel>(judge_model, 256), 1000);
@@ -56,9 +57,8 @@ TEST_P(DeviceStepModelTest, AgreesWithTheCpusOwnEngine) {
 
 // All that is rounded and all that is not: seven layers.
 TEST(DeviceStepModelInFp8, AgreesWithEachPromptOnItsOwn) {
-  const auto judge_model =
-      load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / "tiny-judge",
-                 {.dtype = at::kBFloat16, .quantization = Quantization::kFp8, .label_a_id = 32, .label_b_id = 33});
+  const auto judge_model = load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / "tiny-judge",
+                                      {.precision = kFp8, .label_a_id = 32, .label_b_id = 33});
   EXPECT_EQ(judge_model->weights.layer(0).qkv_proj.weight.scalar_type(), at::kBFloat16);
   EXPECT_EQ(judge_model->weights.layer(1).down_proj.weight.scalar_type(), at::kFloat8_e4m3fn);
   SharedPrefixEngine engine(std::make_unique<DeviceStepModel>(judge_model, /*block_rows=*/128), 1000);
@@ -66,13 +66,11 @@ TEST(DeviceStepModelInFp8, AgreesWithEachPromptOnItsOwn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, DeviceStepModelTest,
-                         ::testing::Values(Case{"qwen2-odd-sizes", at::kFloat}, Case{"qwen2-odd-sizes", at::kBFloat16},
-                                           Case{"qwen3", at::kFloat}, Case{"llama-biased", at::kFloat},
-                                           Case{"llama3", at::kFloat}),
+                         ::testing::Values(Case{"qwen2-odd-sizes"}, Case{"qwen2-odd-sizes", kBFloat16}, Case{"qwen3"},
+                                           Case{"llama-biased"}, Case{"llama3"}),
                          [](const auto& named) {
                            std::string name = std::string(named.param.checkpoint) + "_" +
-                                              std::string(precision_name({.dtype = named.param.dtype,
-                                                                          .quantization = named.param.quantization}));
+                                              std::string(precision_name(named.param.precision));
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

@@ -51,11 +51,8 @@ bool has_gpu() {
   if (!has_gpu()) GTEST_SKIP() << "no GPU"
 
 std::shared_ptr<const LoadedModel> judge_on_gpu(const char* folder, const Precision& precision) {
-  return load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / folder, {.device = at::kCUDA,
-                                                                         .dtype = precision.dtype,
-                                                                         .quantization = precision.quantization,
-                                                                         .label_a_id = 32,
-                                                                         .label_b_id = 33});
+  return load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / folder,
+                    {.device = at::kCUDA, .precision = precision, .label_a_id = 32, .label_b_id = 33});
 }
 
 // What this GPU can compute in.
@@ -260,9 +257,11 @@ std::shared_ptr<const LoadedModel> wide_model(int64_t hidden, int64_t intermedia
                                  {"rms_norm_eps", 1e-6}};
   const TempFolder folder;
   folder.write("config.json", config.dump());
-  return random_model(
-      folder.path() / "config.json",
-      {.device = at::kCUDA, .dtype = at::kBFloat16, .quantization = quantization, .label_a_id = 32, .label_b_id = 33});
+  return random_model(folder.path() / "config.json",
+                      {.device = at::kCUDA,
+                       .precision = {.dtype = at::kBFloat16, .quantization = quantization},
+                       .label_a_id = 32,
+                       .label_b_id = 33});
 }
 
 // All plans `num_copies` times, in orders and steps of chance.
@@ -351,7 +350,7 @@ TEST(GpuTest, TheSecondGpuGivesWhatTheFirstDoes) {
   const auto path = std::filesystem::path(PRM_SCORE_DATA_DIR) / "tiny-judge";
   const auto on = [&](int index) {
     return load_model(path, {.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index)),
-                             .dtype = at::kBFloat16,
+                             .precision = {.dtype = at::kBFloat16},
                              .label_a_id = 32,
                              .label_b_id = 33});
   };

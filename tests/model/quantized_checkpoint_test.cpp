@@ -31,7 +31,7 @@ std::optional<QuantizedSize> quantize(const fs::path& from, const fs::path& to) 
 }
 
 WeightOptions in(Quantization quantization) {
-  return {.quantization = quantization, .label_a_id = 32, .label_b_id = 33};
+  return {.precision = {.quantization = quantization}, .label_a_id = 32, .label_b_id = 33};
 }
 
 float log_odds(const std::shared_ptr<const LoadedModel>& model) {

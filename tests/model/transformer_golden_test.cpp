@@ -29,7 +29,7 @@ nlohmann::json golden_of(const std::string& name) {
 
 Transformer open(const std::string& name, const std::filesystem::path& folder, at::ScalarType dtype = at::kFloat) {
   const auto labels = golden_of(name).at("label_ids");
-  return Transformer(folder, {.dtype = dtype, .label_a_id = labels[0], .label_b_id = labels[1]});
+  return Transformer(folder, {.precision = {.dtype = dtype}, .label_a_id = labels[0], .label_b_id = labels[1]});
 }
 
 class TransformerGoldenTest : public ::testing::TestWithParam<const char*> {};

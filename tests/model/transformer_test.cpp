@@ -42,7 +42,7 @@ TEST_F(TinyTransformerTest, SwappedLabelsSwapTheSign) {
 TEST_F(TinyTransformerTest, HeadIsInFloat32WhateverTheComputeDtype) {
   // 0.2509765625 + 2 needs more than the 8 bits of bfloat16.
   checkpoint_.tensor("lm_head.weight").bytes = float32_bytes({0.5009765625, 3, 0, 0, 7, 7, 7, 7, 0.25, 1, 0, 0});
-  const Transformer transformer = open({.dtype = at::kBFloat16, .label_a_id = 0, .label_b_id = 2});
+  const Transformer transformer = open({.precision = {.dtype = at::kBFloat16}, .label_a_id = 0, .label_b_id = 2});
   EXPECT_FLOAT_EQ(transformer.log_odds(std::vector<int32_t>{1}), 2.2509765625f);
 }
 

@@ -66,7 +66,7 @@ TEST_F(LoadWeightsTest, FusedPartsLieInOrder) {
 }
 
 TEST_F(LoadWeightsTest, LayersAreConvertedAndEmbeddingsAreNot) {
-  const ModelWeights weights = load({.dtype = at::kBFloat16, .label_a_id = 0, .label_b_id = 2});
+  const ModelWeights weights = load({.precision = {.dtype = at::kBFloat16}, .label_a_id = 0, .label_b_id = 2});
   EXPECT_EQ(weights.layer(0).o_proj.weight.scalar_type(), at::kBFloat16);
   EXPECT_EQ(weights.embed_tokens.scalar_type(), at::kFloat);
   EXPECT_EQ(weights.norm.scalar_type(), at::kFloat);

@@ -26,10 +26,12 @@ constexpr const char* kOddHeads = R"({"model_type": "qwen2", "vocab_size": 300, 
   "intermediate_size": 50, "num_hidden_layers": 3, "num_attention_heads": 3, "num_key_value_heads": 3,
   "max_position_embeddings": 2048, "hidden_act": "silu", "rms_norm_eps": 1e-6})";
 
+constexpr Precision kBFloat16 = {.dtype = at::kBFloat16};
+constexpr Precision kInt8 = {.quantization = Quantization::kInt8};
+
 struct Setting {
   std::string checkpoint;  // a folder below data/, or the text of a config.json for random weights
-  at::ScalarType dtype;
-  Quantization quantization = Quantization::kNone;
+  Precision precision = {};
 
   [[nodiscard]] std::shared_ptr<const LoadedModel> load(WeightOptions options) const {
     options.label_a_id = 32;
@@ -41,7 +43,7 @@ struct Setting {
   }
 
   friend std::ostream& operator<<(std::ostream& out, const Setting& s) {
-    return out << s.checkpoint << " " << precision_name({.dtype = s.dtype, .quantization = s.quantization});
+    return out << s.checkpoint << " " << precision_name(s.precision);
   }
 };
 
@@ -80,7 +82,7 @@ std::vector<std::vector<std::optional<float>>> judge(Engine& engine, const std::
 class SameBitsTest : public ::testing::TestWithParam<Setting> {
  protected:
   SameBitsTest() {
-    model_ = GetParam().load({.dtype = GetParam().dtype, .quantization = GetParam().quantization});
+    model_ = GetParam().load({.precision = GetParam().precision});
     std::mt19937 random(17);
     for (const int64_t num_tokens : {1, 5, 63, 64, 65, 130, 200, 300, 400}) {
       plans_.push_back(random_plan(num_tokens, model_->config.vocab_size, model_->config.max_positions(), random));
@@ -150,15 +152,14 @@ TEST_P(SameBitsTest, WhenLayersAreConvertedInEveryStep) {
 // oracle in that precision.
 TEST_P(SameBitsTest, AgreesWithTheOracle) {
   WeightOptions options = model_->options;
-  options.dtype = at::kFloat;
-  options.quantization = Quantization::kNone;
+  options.precision = {};
   OracleEngine oracle(GetParam().load(options)), same_dtype(model_);
   SharedPrefixEngine shared = engine(700);
   std::vector<int64_t> order(plans_.size());
   std::iota(order.begin(), order.end(), 0);
   const auto expected = judge(oracle, plans_, order), rounded = judge(same_dtype, plans_, order);
   const auto got = judge(shared, plans_, order);
-  const bool is_float32 = GetParam().dtype == at::kFloat && GetParam().quantization == Quantization::kNone;
+  const bool is_float32 = GetParam().precision == Precision{};
   double sum = 0, worst = 0, allowed_sum = 0, allowed_worst = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     for (size_t chunk = 0; chunk < got[i].size(); ++chunk) {
@@ -181,16 +182,14 @@ TEST_P(SameBitsTest, AgreesWithTheOracle) {
 
 INSTANTIATE_TEST_SUITE_P(
     Checkpoints, SameBitsTest,
-    ::testing::Values(
-        Setting{"golden/checkpoints/qwen2-odd-sizes", at::kFloat},
-        Setting{"golden/checkpoints/qwen2-odd-sizes", at::kBFloat16}, Setting{"golden/checkpoints/qwen3", at::kFloat},
-        Setting{"golden/checkpoints/qwen3", at::kBFloat16}, Setting{"golden/checkpoints/llama-biased", at::kFloat},
-        Setting{"golden/checkpoints/llama3", at::kBFloat16}, Setting{"golden/checkpoints/mistral-nemo", at::kFloat},
-        Setting{kOddHeads, at::kFloat}, Setting{kOddHeads, at::kBFloat16}, Setting{"tiny-judge", at::kFloat},
-        Setting{"tiny-judge", at::kBFloat16},
-        Setting{"golden/checkpoints/qwen2-odd-sizes", at::kFloat, Quantization::kInt8},
-        Setting{"golden/checkpoints/llama-biased", at::kFloat, Quantization::kInt8},
-        Setting{kOddHeads, at::kFloat, Quantization::kInt8}, Setting{"tiny-judge", at::kFloat, Quantization::kInt8}));
+    ::testing::Values(Setting{"golden/checkpoints/qwen2-odd-sizes"},
+                      Setting{"golden/checkpoints/qwen2-odd-sizes", kBFloat16}, Setting{"golden/checkpoints/qwen3"},
+                      Setting{"golden/checkpoints/qwen3", kBFloat16}, Setting{"golden/checkpoints/llama-biased"},
+                      Setting{"golden/checkpoints/llama3", kBFloat16}, Setting{"golden/checkpoints/mistral-nemo"},
+                      Setting{kOddHeads}, Setting{kOddHeads, kBFloat16}, Setting{"tiny-judge"},
+                      Setting{"tiny-judge", kBFloat16}, Setting{"golden/checkpoints/qwen2-odd-sizes", kInt8},
+                      Setting{"golden/checkpoints/llama-biased", kInt8}, Setting{kOddHeads, kInt8},
+                      Setting{"tiny-judge", kInt8}));
 
 }  // namespace
 }  // namespace prm_score

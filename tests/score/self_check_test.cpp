@@ -13,7 +13,7 @@ namespace {
 
 std::shared_ptr<const LoadedModel> small_model(at::ScalarType dtype) {
   return load_model(std::filesystem::path(PRM_SCORE_DATA_DIR) / "golden" / "checkpoints" / "qwen2-odd-sizes",
-                    {.dtype = dtype, .label_a_id = 32, .label_b_id = 33});
+                    {.precision = {.dtype = dtype}, .label_a_id = 32, .label_b_id = 33});
 }
 
 // The real engine, but for one answer.

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "prm_score/model/new_file.h"
+
 namespace prm_score {
 
 // A tensor that is to be written.
@@ -22,7 +24,7 @@ struct TensorEntry {
 class SafetensorsWriter {
  public:
   // Makes `path` anew, with its header. Throws Error naming it.
-  SafetensorsWriter(std::filesystem::path path, const std::vector<TensorEntry>& tensors);
+  SafetensorsWriter(const std::filesystem::path& path, const std::vector<TensorEntry>& tensors);
 
   // The next bytes: of the first tensor, then of the second one, ... Throws Error naming the file.
   void write(std::span<const std::byte> bytes);
@@ -31,19 +33,7 @@ class SafetensorsWriter {
   void finish();
 
  private:
-  [[nodiscard]] std::string name() const { return path_.string(); }
-
-  // Closes it.
-  struct Descriptor {
-    int fd = -1;
-    Descriptor() = default;
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor();
-  };
-
-  std::filesystem::path path_;
-  Descriptor file_;
+  NewFile file_;
   int64_t num_bytes_left_ = 0;
 };
 

@@ -41,7 +41,7 @@ class Transformer {
   [[nodiscard]] std::vector<at::Tensor> hidden_states(std::span<const int32_t> input_ids) const;
 
   [[nodiscard]] const ModelConfig& config() const { return model_->config; }
-  [[nodiscard]] at::ScalarType dtype() const { return model_->options.dtype; }
+  [[nodiscard]] at::ScalarType dtype() const { return model_->options.precision.dtype; }
   [[nodiscard]] at::Device device() const { return model_->options.device; }
 
  private:

@@ -55,8 +55,7 @@ struct LayerWeights {
 
 struct WeightOptions {
   at::Device device = at::kCPU;
-  at::ScalarType dtype = at::kFloat;  // float32 or bfloat16; bfloat16 with kFp8
-  Quantization quantization = Quantization::kNone;
+  Precision precision;
   int64_t label_a_id = 0;  // ids of the two labels, different ones
   int64_t label_b_id = 0;
   // Memory that converted layers may take, bytes. Not given: on the CPU what is there, on a GPU whatever they need.
