@@ -6,7 +6,8 @@
 Documents: 300 excerpts of 230 to 600 words of data/corpus, each as it is and damaged in one of seven ways and at one
 of several strengths (scripts/train/damage.py), and, where Apertium is there, every third one translated to Spanish and
 Catalan. The numbers are those of `prm-score check --against float32`, pair accuracy that of `prm-score pairs` on 2,000
-such excerpts with the text as it is as chosen one: a pair is 0.05 points then. Which digits an int8 run gives depends on nothing but the judge, apart from the last ones of attention.
+such excerpts with the text as it is as chosen one: a pair is 0.05 points then. Which digits an int8 run gives depends
+on nothing but the judge, apart from the last ones of attention.
 
 Exit codes: 0 done; 1 stopped by an error; 2 wrong usage.
 """
