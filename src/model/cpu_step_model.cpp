@@ -6,7 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include "blas.h"
 #include "vectorised.h"
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -38,13 +37,11 @@ void run_tasks(int64_t count, const Task& task) {
   // One turn for every thread, also if there is less to do: a kernel may plan otherwise outside of a parallel region.
   at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
     const c10::InferenceMode no_autograd;
-    const OneBlasThread on_this_thread;
     for (int64_t i = next++; i < count; i = next++) task(i);
   });
 }
 
-// Elements. Every row of keys begins at the same place in a cache line, wherever its segment lies in the step: MKL's
-// products of single rows give other bits at other alignments.
+// Elements: every row of keys begins with a cache line.
 constexpr int64_t kRowAlignment = 32;
 
 int64_t num_blocks(int64_t num_rows) { return (num_rows + kBlockRows - 1) / kBlockRows; }
@@ -371,7 +368,7 @@ std::vector<float> CpuStepModel::run(const Step& step) {
     reserve(step);
     expect_memory_for_libraries(at::get_num_threads());
     return model_->options.precision.dtype == at::kBFloat16 ? Pass<c10::BFloat16>(*this, step).run()
-                                                  : Pass<float>(*this, step).run();
+                                                            : Pass<float>(*this, step).run();
   });
 }
 

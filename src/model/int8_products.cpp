@@ -283,6 +283,8 @@ PRM_SCORE_VECTORISED void scale_sums(const int32_t* sums, int64_t num_outputs, c
   }
   if (scaling.is_added) {
     for (int64_t n = 0; n < num_outputs; ++n) out[n] += numbers[n];
+  } else if (num_outputs == kOutputGroup) {
+    std::memcpy(out, numbers, sizeof numbers);  // a few instructions, not a call
   } else {
     std::memcpy(out, numbers, num_outputs * sizeof(float));
   }

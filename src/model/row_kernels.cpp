@@ -144,22 +144,42 @@ PRM_SCORE_VECTORISED void scale_row(const float* from, float factor, int64_t siz
   scale(from, factor, size, to);
 }
 
-PRM_SCORE_VECTORISED float max_of_row(const float* row, int64_t size) {
-  Lanes lanes;
-  lanes.fill(row[0]);
-  int64_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      lanes[lane] = row[i + lane] > lanes[lane] ? row[i + lane] : lanes[lane];
+PRM_SCORE_VECTORISED bool weigh_columns(const ColumnSoftmax& softmax, float* scores, int64_t num_rows, float* factors) {
+  const int64_t num_columns = softmax.num_columns;
+  const int32_t* num_visible = softmax.num_visible;
+  float max[ColumnSoftmax::kMostColumns], sum[ColumnSoftmax::kMostColumns] = {};
+  std::copy_n(softmax.max, num_columns, max);
+  for (int64_t row = 0; row < num_rows; ++row) {
+    const float* score = scores + row * num_columns;
+    const auto index = static_cast<int32_t>(row);
+    for (int64_t i = 0; i < num_columns; ++i) {
+      const float seen = index < num_visible[i] ? score[i] : max[i];
+      max[i] = seen > max[i] ? seen : max[i];
     }
   }
-  for (int64_t lane = 0; i + lane < size; ++lane) lanes[lane] = std::max(lanes[lane], row[i + lane]);
-  return *std::max_element(lanes.begin(), lanes.end());
+  for (int64_t row = 0; row < num_rows; ++row) {
+    float* score = scores + row * num_columns;
+    const auto index = static_cast<int32_t>(row);
+    for (int64_t i = 0; i < num_columns; ++i) {
+      const float weight = exp_of(score[i] - max[i]);
+      score[i] = index < num_visible[i] ? weight : 0.0F;
+      sum[i] += score[i];
+    }
+  }
+  bool is_moved = false;
+  for (int64_t i = 0; i < num_columns; ++i) {
+    factors[i] = exp_of(softmax.max[i] - max[i]);
+    is_moved |= factors[i] != 1.0F;
+    softmax.sum[i] = softmax.sum[i] * factors[i] + sum[i];
+    softmax.max[i] = max[i];
+  }
+  return is_moved;
 }
 
-PRM_SCORE_VECTORISED float exp_row(float* row, int64_t size, float offset) {
-  for (int64_t i = 0; i < size; ++i) row[i] = exp_of(row[i] - offset);
-  return lane_sum(size, [&](int64_t i) { return row[i]; });
+PRM_SCORE_VECTORISED void scale_columns(const float* factors, int64_t num_columns, int64_t num_rows, float* numbers) {
+  for (int64_t row = 0; row < num_rows; ++row) {
+    for (int64_t i = 0; i < num_columns; ++i) numbers[row * num_columns + i] *= factors[i];
+  }
 }
 
 PRM_SCORE_VECTORISED float dot(const float* a, const float* b, int64_t size) {

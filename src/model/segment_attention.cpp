@@ -5,31 +5,43 @@
 #include <limits>
 #include <type_traits>
 
-#include "blas.h"
+#include "vectorised.h"
 #include <c10/util/BFloat16.h>
 
+#include "prm_score/model/panel_products.h"
 #include "prm_score/model/row_kernels.h"
 
 namespace prm_score {
 namespace {
 
-// Keys of a block: scores of a tile of 64 queries on 8 heads take half a megabyte, and stay in the second-level cache.
-constexpr int64_t kBlockKeys = 256;
+// Keys of a block: their scores with a panel of queries take 32 kilobytes.
+constexpr int64_t kBlockKeys = 128;
 
+// Every head of every query is a column, in panels of kPanelWidth; the last one is filled up with columns that see
+// nothing.
 template <typename T>
 class Attention {
  public:
   Attention(const QueryRows<T>& rows, int64_t head_dim, AttentionScratch& scratch)
-      : rows_(rows), head_dim_(head_dim), num_scores_(rows.num_rows * rows.num_heads), scratch_(scratch) {
+      : rows_(rows),
+        head_dim_(head_dim),
+        num_columns_(rows.num_rows * rows.num_heads),
+        num_padded_(rounded_up(num_columns_, kPanelLanes)),
+        scratch_(scratch) {
+    scratch_.queries.assign(num_padded_ * head_dim, 0.0F);
+    scratch_.scores.resize(kBlockKeys * kPanelWidth);
+    scratch_.sums.assign(num_padded_ * head_dim, 0.0F);
+    scratch_.max.assign(num_padded_, std::numeric_limits<float>::lowest());
+    scratch_.sum.assign(num_padded_, 0.0F);
+    scratch_.factors.resize(kPanelWidth);
+    scratch_.row.resize(head_dim);
+    scratch_.num_visible.resize(kPanelWidth);
     const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
-    scratch_.queries.resize(num_scores_ * head_dim);
-    scratch_.scores.resize(num_scores_ * kBlockKeys);
-    scratch_.sums.assign(num_scores_ * head_dim, 0.0F);
-    scratch_.row_max.assign(num_scores_, -std::numeric_limits<float>::infinity());
-    scratch_.row_sum.assign(num_scores_, 0.0F);
-    for (int64_t i = 0; i < rows.num_rows; ++i) {  // the heads of a row lie beside each other
-      scale_row(rows.queries + i * rows.query_stride, scale, rows.num_heads * head_dim,
-                scratch_.queries.data() + i * rows.num_heads * head_dim);
+    for (int64_t column = 0; column < num_columns_; ++column) {
+      scale_row(query(column), scale, head_dim, scratch_.row.data());
+      const Place panel = panel_of(column);
+      float* to = scratch_.queries.data() + panel.offset + column % kPanelWidth;
+      for (int64_t i = 0; i < head_dim; ++i) to[i * panel.width] = scratch_.row[i];
     }
   }
 
@@ -39,21 +51,24 @@ class Attention {
     const int64_t num_keys = std::min(keys.num_rows, visible(rows_.num_rows - 1));
     for (int64_t begin = 0; begin < num_keys; begin += kBlockKeys) {
       const int64_t size = std::min(kBlockKeys, num_keys - begin);
-      see_block({.keys = keys.keys + begin * keys.row_stride,
-                 .values = keys.values + begin * keys.row_stride,
-                 .row_stride = keys.row_stride,
-                 .num_rows = size},
-                [&](int64_t i) { return std::clamp<int64_t>(visible(i) - begin, 0, size); });
+      const auto block_keys = float32_rows(keys.keys + begin * keys.row_stride, keys.row_stride, size, scratch_.keys);
+      const auto values = float32_rows(keys.values + begin * keys.row_stride, keys.row_stride, size, scratch_.values);
+      for (int64_t column = 0; column < num_columns_; column += kPanelWidth) {
+        const auto num_seen = [&](int64_t i) {
+          return i < num_columns_ ? std::clamp<int64_t>(visible(i / rows_.num_heads) - begin, 0, size) : 0;
+        };
+        see_block(column, block_keys, values, num_seen);
+      }
     }
   }
 
   void write() const {
-    for (int64_t i = 0; i < rows_.num_rows; ++i) {
-      for (int64_t j = 0; j < rows_.num_heads; ++j) {
-        const int64_t k = i * rows_.num_heads + j;
-        scale_row(scratch_.sums.data() + k * head_dim_, 1.0F / scratch_.row_sum[k], head_dim_,
-                  rows_.out + i * rows_.out_stride + j * head_dim_);
-      }
+    for (int64_t column = 0; column < num_columns_; ++column) {
+      const Place panel = panel_of(column);
+      const float* from = scratch_.sums.data() + panel.offset + column % kPanelWidth;
+      for (int64_t i = 0; i < head_dim_; ++i) scratch_.row[i] = from[i * panel.width];
+      scale_row(scratch_.row.data(), 1.0F / scratch_.sum[column], head_dim_,
+                rows_.out + column / rows_.num_heads * rows_.out_stride + column % rows_.num_heads * head_dim_);
     }
   }
 
@@ -63,9 +78,22 @@ class Attention {
     int64_t row_stride;
   };
 
+  // Where a panel [head_dim, width] lies in memory that has all.
+  struct Place {
+    int64_t offset, width;
+  };
+
+  [[nodiscard]] Place panel_of(int64_t column) const {
+    const int64_t first = column / kPanelWidth * kPanelWidth;
+    return {.offset = first * head_dim_, .width = std::min(kPanelWidth, num_padded_ - first)};
+  }
+
+  [[nodiscard]] const T* query(int64_t column) const {
+    return rows_.queries + column / rows_.num_heads * rows_.query_stride + column % rows_.num_heads * head_dim_;
+  }
+
   // The rows as float32: themselves, or converted into `buffer`.
-  Float32Rows float32_rows(const T* rows, int64_t row_stride, int64_t num_rows,
-                           AttentionScratch::Floats& buffer) const {
+  Float32Rows float32_rows(const T* rows, int64_t row_stride, int64_t num_rows, std::vector<float>& buffer) const {
     if constexpr (std::is_same_v<T, float>) {
       return {rows, row_stride};
     } else {
@@ -77,43 +105,39 @@ class Attention {
     }
   }
 
-  template <typename Visible>
-  void see_block(const KeyValueRows<T>& block, Visible visible) {
-    const auto keys = float32_rows(block.keys, block.row_stride, block.num_rows, scratch_.keys);
-    const auto values = float32_rows(block.values, block.row_stride, block.num_rows, scratch_.values);
-    float* scores = scratch_.scores.data();  // [num_scores, block.num_rows]
-    // scores = queries keys^T
-    multiply({.data = scratch_.queries.data(), .num_rows = num_scores_, .num_columns = head_dim_, .stride = head_dim_},
-             {.data = keys.data, .num_rows = block.num_rows, .num_columns = head_dim_, .stride = keys.row_stride},
-             /*transpose_right=*/true, /*add=*/false, scores, block.num_rows);
-    for (int64_t k = 0; k < num_scores_; ++k) {
-      weigh(scores + k * block.num_rows, visible(k / rows_.num_heads), block.num_rows, k);
+  // The panel whose first column is `first`. `num_seen(i)`: how many of the block's keys column i sees.
+  template <typename NumSeen>
+  void see_block(int64_t first, const Float32Rows& keys, const Float32Rows& values, NumSeen num_seen) {
+    const auto [offset, width] = panel_of(first);
+    for (int64_t i = 0; i < width; ++i) scratch_.num_visible[i] = static_cast<int32_t>(num_seen(first + i));
+    const int64_t num_keys = num_seen(std::min(first + width, num_columns_) - 1);
+    if (num_keys == 0) return;
+    float* const scores = scratch_.scores.data();  // [num_keys, width]
+    float* const sums = scratch_.sums.data() + offset;
+    multiply_panel({.data = keys.data,
+                    .row_stride = keys.row_stride,
+                    .column_stride = 1,
+                    .num_rows = num_keys,
+                    .num_columns = head_dim_},
+                   {.data = scratch_.queries.data() + offset, .width = width}, /*add=*/false, scores);
+    const ColumnSoftmax softmax = {.num_columns = width,
+                                   .num_visible = scratch_.num_visible.data(),
+                                   .max = scratch_.max.data() + first,
+                                   .sum = scratch_.sum.data() + first};
+    if (weigh_columns(softmax, scores, num_keys, scratch_.factors.data())) {
+      scale_columns(scratch_.factors.data(), width, head_dim_, sums);
     }
-    // sums += weights values
-    multiply({.data = scores, .num_rows = num_scores_, .num_columns = block.num_rows, .stride = block.num_rows},
-             {.data = values.data, .num_rows = block.num_rows, .num_columns = head_dim_, .stride = values.row_stride},
-             /*transpose_right=*/false, /*add=*/true, scratch_.sums.data(), head_dim_);
-  }
-
-  // Scores to weights under the running maximum; what was summed under the old one is scaled down to the new one.
-  void weigh(float* scores, int64_t num_visible, int64_t num_keys, int64_t k) {
-    std::fill(scores + num_visible, scores + num_keys, 0.0F);
-    if (num_visible == 0) return;
-    float& row_max = scratch_.row_max[k];
-    const float new_max = std::max(row_max, max_of_row(scores, num_visible));
-    if (new_max > row_max && scratch_.row_sum[k] != 0.0F) {
-      const float factor = std::exp(row_max - new_max);
-      float* sums = scratch_.sums.data() + k * head_dim_;
-      scale_row(sums, factor, head_dim_, sums);
-      scratch_.row_sum[k] *= factor;
-    }
-    row_max = new_max;
-    scratch_.row_sum[k] += exp_row(scores, num_visible, new_max);
+    multiply_panel({.data = values.data,
+                    .row_stride = 1,
+                    .column_stride = values.row_stride,
+                    .num_rows = head_dim_,
+                    .num_columns = num_keys},
+                   {.data = scores, .width = width}, /*add=*/true, sums);
   }
 
   const QueryRows<T>& rows_;
   int64_t head_dim_;
-  int64_t num_scores_;  // rows of the score matrix: queries times heads
+  int64_t num_columns_, num_padded_;
   AttentionScratch& scratch_;
 };
 

@@ -6,13 +6,17 @@
 #include <set>
 
 #include "checkpoint_builder.h"
+#include "judge_plans.h"
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "prm_score/model/cpu_step_model.h"
 #include "prm_score/model/safetensors.h"
 #include "prm_score/model/tensor_source.h"
 #include "prm_score/model/transformer.h"
 #include "prm_score/model/weights.h"
+#include "prm_score/score/self_check.h"
+#include "prm_score/score/shared_prefix_engine.h"
 
 namespace prm_score {
 namespace {
@@ -40,6 +44,12 @@ float log_odds(const std::shared_ptr<const LoadedModel>& model) {
   return Transformer(model).log_odds(ids);
 }
 
+// By the engine: its products of float32 do not depend on where in memory the layers that are not rounded lie.
+LogOdds judged(const std::shared_ptr<const LoadedModel>& model) {
+  SharedPrefixEngine engine(std::make_unique<CpuStepModel>(model), 1000);
+  return judge_plans(engine, self_check_plans(model->config.vocab_size, model->config.max_positions()));
+}
+
 TEST(QuantizedCheckpoint, HasTheBitsOfQuantisingAtLoad) {
   const TempFolder folder;
   for (const std::string& name : kNames) {
@@ -51,8 +61,8 @@ TEST(QuantizedCheckpoint, HasTheBitsOfQuantisingAtLoad) {
     const auto stored = load_model(to, in(Quantization::kInt8));
     const auto quantized = load_model(kCheckpoints / name, in(Quantization::kInt8));
     EXPECT_EQ(stored->config.quantization, Quantization::kInt8);
-    EXPECT_EQ(log_odds(stored), log_odds(quantized)) << name;
-    EXPECT_NE(log_odds(stored), log_odds(load_model(kCheckpoints / name, in(Quantization::kNone)))) << name;
+    EXPECT_EQ(judged(stored), judged(quantized)) << name;
+    EXPECT_NE(judged(stored), judged(load_model(kCheckpoints / name, in(Quantization::kNone)))) << name;
   }
 }
 
@@ -119,7 +129,7 @@ TEST(QuantizedCheckpoint, HasTheFilesOfTheCheckpointAndNothingElse) {
 TEST(QuantizedCheckpoint, ReadsWhatLiesElsewhereAndNamesWhatIsMissing) {
   const TempFolder folder;
   (void)quantize(kCheckpoints / "qwen2-tied", folder / "q");
-  const float expected = log_odds(load_model(folder / "q", in(Quantization::kInt8)));
+  const LogOdds expected = judged(load_model(folder / "q", in(Quantization::kInt8)));
   std::vector<TensorToWrite> tensors;
   {
     const SafetensorsReader files(folder / "q");
@@ -130,7 +140,7 @@ TEST(QuantizedCheckpoint, ReadsWhatLiesElsewhereAndNamesWhatIsMissing) {
   }
   const auto write = [&] { folder.write("q/model.safetensors", safetensors_file(tensors)); };
   write();
-  EXPECT_EQ(log_odds(load_model(folder / "q", in(Quantization::kInt8))), expected);
+  EXPECT_EQ(judged(load_model(folder / "q", in(Quantization::kInt8))), expected);
 
   const auto error = [&] {
     write();

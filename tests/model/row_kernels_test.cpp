@@ -1,5 +1,6 @@
 #include "prm_score/model/row_kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -83,11 +84,21 @@ TEST(RowKernelsTest, SiluMultiply) {
   }
 }
 
+// One column, all of whose rows count.
+float weigh_one_column(std::vector<float>& scores) {
+  const auto num_rows = static_cast<int32_t>(scores.size());
+  float max = std::numeric_limits<float>::lowest(), sum = 0, factor = 0;
+  weigh_columns({.num_columns = 1, .num_visible = &num_rows, .max = &max, .sum = &sum}, scores.data(), num_rows,
+                &factor);
+  return sum;
+}
+
 TEST(RowKernelsTest, ExpOverItsWholeRange) {
   std::vector<float> row;
   for (double x = -87; x <= 0; x += 0.0007) row.push_back(static_cast<float>(x));
+  row.push_back(0);
   std::vector<float> out = row;
-  const float sum = exp_row(out.data(), std::ssize(out), 0.0F);
+  const float sum = weigh_one_column(out);
   double expected_sum = 0;
   for (size_t i = 0; i < row.size(); ++i) {
     const double expected = std::exp(double{row[i]});
@@ -95,6 +106,46 @@ TEST(RowKernelsTest, ExpOverItsWholeRange) {
     ASSERT_NEAR(out[i], expected, 2.4e-7 * expected) << row[i];
   }
   EXPECT_NEAR(sum, expected_sum, 1e-5 * expected_sum);
+}
+
+// Two blocks of rows, columns that see some of them, and none.
+TEST(RowKernelsTest, ColumnsAreWeighedBlockByBlock) {
+  for (const int64_t num_columns : {1, 16, 37, 64}) {
+    std::mt19937 random(11);
+    std::normal_distribution<float> normal(0.0F, 9.0F);
+    std::vector<float> max(num_columns, std::numeric_limits<float>::lowest()), sum(num_columns), sums(num_columns);
+    std::vector<double> expected_sum(num_columns), expected_max(num_columns, -1e30);
+    for (int block = 0; block < 3; ++block) {
+      constexpr int64_t kRows = 21;
+      std::vector<float> scores(kRows * num_columns), factors(num_columns);
+      std::vector<int32_t> num_visible(num_columns);
+      for (float& score : scores) score = normal(random);
+      for (int32_t& visible : num_visible) visible = static_cast<int32_t>(random() % (kRows + 1));
+      const std::vector<float> before = scores;
+      const bool is_moved = weigh_columns(
+          {.num_columns = num_columns, .num_visible = num_visible.data(), .max = max.data(), .sum = sum.data()},
+          scores.data(), kRows, factors.data());
+      EXPECT_EQ(is_moved, !std::ranges::all_of(factors, [](float factor) { return factor == 1.0F; }));
+      if (is_moved) scale_columns(factors.data(), num_columns, 1, sums.data());
+      for (int64_t i = 0; i < num_columns; ++i) {
+        const double max_before = expected_max[i];
+        for (int64_t row = 0; row < num_visible[i]; ++row) {
+          expected_max[i] = std::max<double>(expected_max[i], before[row * num_columns + i]);
+        }
+        expected_sum[i] *= std::exp(max_before - expected_max[i]);
+        for (int64_t row = 0; row < kRows; ++row) {
+          const float weight = scores[row * num_columns + i];
+          sums[i] += weight;
+          const float distance = before[row * num_columns + i] - max[i];
+          const double expected = row < num_visible[i] ? std::exp(double{distance}) : 0;
+          EXPECT_NEAR(weight, expected, 3e-7 * expected);
+          expected_sum[i] += expected;
+        }
+        EXPECT_NEAR(sum[i], expected_sum[i], 1e-5 * expected_sum[i]);
+        EXPECT_NEAR(sums[i], expected_sum[i], 1e-5 * expected_sum[i]);  // what was summed up before counts the same
+      }
+    }
+  }
 }
 
 TEST(RowKernelsTest, NonFiniteNumbersAreNotLost) {
@@ -106,8 +157,7 @@ TEST(RowKernelsTest, NonFiniteNumbersAreNotLost) {
       rms_norm_row(row.data(), std::vector<float>(21, 1.0F).data(), 21, 1e-6F, out.data());
       EXPECT_FALSE(std::isfinite(std::accumulate(out.begin(), out.end(), 0.0F)));
       std::vector<float> weights = row;
-      const float sum = exp_row(weights.data(), 21, max_of_row(row.data(), 21));
-      EXPECT_TRUE(std::isnan(sum)) << bad << " at " << place;
+      EXPECT_TRUE(std::isnan(weigh_one_column(weights))) << bad << " at " << place;
     }
   }
   c10::BFloat16 stored;
@@ -123,10 +173,9 @@ TEST(RowKernelsTest, Bfloat16IsRoundedToTheNearestEven) {
   for (size_t i = 0; i < row.size(); ++i) EXPECT_EQ(out[i].x, c10::BFloat16(row[i]).x) << row[i];
 }
 
-TEST(RowKernelsTest, SumsMaximaAndProducts) {
+TEST(RowKernelsTest, SumsAndProducts) {
   for (const int64_t size : kSizes) {
     const auto a = normal_row(size, 7), b = normal_row(size, 8);
-    EXPECT_EQ(max_of_row(a.data(), size), *std::max_element(a.begin(), a.end()));
     EXPECT_NEAR(dot(a.data(), b.data(), size), std::inner_product(a.begin(), a.end(), b.begin(), 0.0),
                 1e-5 * static_cast<double>(size));
     std::vector<float> sum = a;

@@ -36,11 +36,23 @@ void scale_row(const float* from, float scale, int64_t size, float* to);
 void scale_row(const c10::BFloat16* from, float scale, int64_t size, float* to);
 void scale_row(const float* from, float scale, int64_t size, c10::BFloat16* to);
 
-// The largest element; `size` > 0. A nan may be passed over.
-[[nodiscard]] float max_of_row(const float* row, int64_t size);
+// Softmax of the columns of a matrix that comes a block of rows at a time (online softmax, arXiv:1805.02867).
+struct ColumnSoftmax {
+  static constexpr int64_t kMostColumns = 64;  // in all columns of a panel
 
-// row = exp(row - offset), in place; the sum of that. Off by 2 ulp at most; arguments below -87 count as -87.
-float exp_row(float* row, int64_t size, float offset);
+  int64_t num_columns = 0;
+  const int32_t* num_visible = nullptr;  // [num_columns]: the rows of the block that count, from the first one on
+  float* max = nullptr;  // [num_columns]: of what counted; at first std::numeric_limits<float>::lowest()
+  float* sum = nullptr;  // [num_columns]: of exp(score - max); at first 0
+};
+
+// scores = exp(score - max) with the maxima as they are now, in place, and 0 where it does not count; [num_rows,
+// num_columns]. factors [num_columns] = exp(max before - max now), for what was summed up with the ones before; false
+// if all are 1. exp is off by 2 ulp at most; arguments below -87 count as -87. A nan that counts makes its column nan.
+bool weigh_columns(const ColumnSoftmax& softmax, float* scores, int64_t num_rows, float* factors);
+
+// numbers[row][i] *= factors[i]; [num_rows, num_columns].
+void scale_columns(const float* factors, int64_t num_columns, int64_t num_rows, float* numbers);
 
 [[nodiscard]] float dot(const float* a, const float* b, int64_t size);
 

@@ -2,12 +2,10 @@
 // shared trunk, which all of them see, and those of their own segment, which they see causally.
 //
 // The keys are taken block by block with a running maximum and sum (online softmax, Milakov & Gimelshein 2018,
-// arXiv:1805.02867), so the scores of one block are all that is ever in memory.
+// arXiv:1805.02867), and the queries panel by panel, so that what is computed with stays in the processor's caches.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <new>
 #include <vector>
 
 namespace prm_score {
@@ -33,30 +31,14 @@ struct QueryRows {
   int64_t num_heads = 0;
 };
 
-// Gives memory that begins a cache line: products give other bits at other alignments.
-template <typename T>
-struct CacheLineAllocator {
-  using value_type = T;
-  static constexpr std::align_val_t kCacheLine{64};
-
-  CacheLineAllocator() = default;
-  template <typename U>
-  explicit CacheLineAllocator(const CacheLineAllocator<U>&) {}
-
-  T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kCacheLine)); }
-  void deallocate(T* memory, size_t) { ::operator delete(memory, kCacheLine); }
-  bool operator==(const CacheLineAllocator&) const = default;
-};
-
 // Memory for one call at a time; grows to what the largest needs and stays.
 struct AttentionScratch {
-  using Floats = std::vector<float, CacheLineAllocator<float>>;
-
-  Floats queries, scores, sums, keys, values, row_max, row_sum;
+  std::vector<float> queries, scores, sums, keys, values, max, sum, factors, row;
+  std::vector<int32_t> num_visible;
 };
 
 // Query i sees all `shared` rows and the first own_visible + i of `own`. Scores are scaled by 1 / sqrt(head_dim).
-// The result of a call depends on what it is given alone. T: float or c10::BFloat16; computed in float32.
+// A query's result depends on it and on what it sees alone, bit by bit. T: float or c10::BFloat16; computed in float32.
 template <typename T>
 void attend(const QueryRows<T>& rows, const KeyValueRows<T>& shared, const KeyValueRows<T>& own, int64_t own_visible,
             int64_t head_dim, AttentionScratch& scratch);

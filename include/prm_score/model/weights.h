@@ -55,7 +55,7 @@ struct LayerWeights {
 
 struct WeightOptions {
   at::Device device = at::kCPU;
-  Precision precision;
+  Precision precision = {};
   int64_t label_a_id = 0;  // ids of the two labels, different ones
   int64_t label_b_id = 0;
   // Memory that converted layers may take, bytes. Not given: on the CPU what is there, on a GPU whatever they need.
