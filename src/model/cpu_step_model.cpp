@@ -41,8 +41,7 @@ void run_tasks(int64_t count, const Task& task) {
   });
 }
 
-// Elements: every row of keys begins with a cache line.
-constexpr int64_t kRowAlignment = 32;
+int64_t element_bytes(at::ScalarType dtype) { return static_cast<int64_t>(c10::elementSize(dtype)); }
 
 int64_t num_blocks(int64_t num_rows) { return (num_rows + kBlockRows - 1) / kBlockRows; }
 
@@ -221,9 +220,10 @@ class CpuStepModel::Pass {
     run_tasks(std::ssize(step_.segments), [&](int64_t i) {
       const Segment& segment = step_.segments[i];
       if (!segment.extends_trunk) return;
-      T* keys = segment.trunk->keys(layer).template mutable_data_ptr<T>() + segment.num_shared * size;
-      T* values = segment.trunk->values(layer).template mutable_data_ptr<T>() + segment.num_shared * size;
-      for (int64_t row = segment.begin; row < segment.end; ++row, keys += size, values += size) {
+      const int64_t stride = segment.trunk->row_stride();
+      T* keys = segment.trunk->keys(layer).template mutable_data_ptr<T>() + segment.num_shared * stride;
+      T* values = segment.trunk->values(layer).template mutable_data_ptr<T>() + segment.num_shared * stride;
+      for (int64_t row = segment.begin; row < segment.end; ++row, keys += stride, values += stride) {
         std::memcpy(keys, qkv_row(row) + config_.query_size(), size * sizeof(T));
         std::memcpy(values, qkv_row(row) + config_.query_size() + size, size * sizeof(T));
       }
@@ -235,7 +235,7 @@ class CpuStepModel::Pass {
     const int64_t offset = head * config_.head_dim;
     return {.keys = segment.trunk->keys(layer).template const_data_ptr<T>() + offset,
             .values = segment.trunk->values(layer).template const_data_ptr<T>() + offset,
-            .row_stride = config_.key_value_size(),
+            .row_stride = segment.trunk->row_stride(),
             .num_rows = segment.num_shared};
   }
 
@@ -338,7 +338,10 @@ std::shared_ptr<const CpuStepModel::Layer> CpuStepModel::layer(int64_t index) co
 std::shared_ptr<TrunkCache> CpuStepModel::make_trunk(int64_t num_rows) const {
   return with_torch_errors("keys and values of a document", [&] {
     const c10::InferenceMode no_autograd;
-    return std::make_shared<TrunkCache>(model_->config, num_rows, at::TensorOptions(model_->options.precision.dtype));
+    const at::ScalarType dtype = model_->options.precision.dtype;
+    return std::make_shared<TrunkCache>(model_->config, num_rows,
+                                        spread_stride(model_->config.key_value_size(), element_bytes(dtype)),
+                                        at::TensorOptions(dtype));
   });
 }
 
@@ -354,9 +357,9 @@ void CpuStepModel::reserve(const Step& step) {
   const int64_t num_rows = num_blocks(std::ssize(step.input_ids)) * kBlockRows;
   const int64_t num_answers = num_blocks(std::ssize(step.segments)) * kBlockRows;
   grow(hidden_, num_rows, config.hidden_size, at::kFloat);
-  grow(qkv_, num_rows, rounded_up(config.query_size() + 2 * config.key_value_size(), kRowAlignment),
-       model_->options.precision.dtype);
-  grow(attended_, std::max(num_rows, num_answers), config.query_size(), model_->options.precision.dtype);
+  const at::ScalarType dtype = model_->options.precision.dtype;
+  grow(qkv_, num_rows, spread_stride(config.query_size() + 2 * config.key_value_size(), element_bytes(dtype)), dtype);
+  grow(attended_, std::max(num_rows, num_answers), config.query_size(), dtype);
   grow(answers_, num_answers, config.hidden_size, at::kFloat);
 
   rotary_.reserve(step.num_positions());

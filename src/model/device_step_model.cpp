@@ -287,7 +287,8 @@ class DeviceStepModel::Pass {
 DeviceStepModel::DeviceStepModel(std::shared_ptr<const LoadedModel> model, int64_t block_rows)
     : model_(std::move(model)),
       block_rows_(block_rows),
-      attention_(make_varlen_attention(model_->options.device, model_->options.precision.dtype, model_->config.head_dim)),
+      attention_(
+          make_varlen_attention(model_->options.device, model_->options.precision.dtype, model_->config.head_dim)),
       rotary_(inverse_frequencies(model_->config.rope_parameters, model_->config.head_dim)) {
   with_torch_errors("engine", [&] {
     const c10::InferenceMode no_autograd;
@@ -303,8 +304,9 @@ DeviceStepModel::~DeviceStepModel() = default;
 std::shared_ptr<TrunkCache> DeviceStepModel::make_trunk(int64_t num_rows) const {
   return with_torch_errors("keys and values of a document", [&] {
     const c10::InferenceMode no_autograd;
-    return std::make_shared<TrunkCache>(model_->config, num_rows,
-                                        at::TensorOptions(model_->options.device).dtype(model_->options.precision.dtype));
+    return std::make_shared<TrunkCache>(
+        model_->config, num_rows, model_->config.key_value_size(),
+        at::TensorOptions(model_->options.device).dtype(model_->options.precision.dtype));
   });
 }
 

@@ -1,6 +1,8 @@
-// Compiled with -O3 -ffp-contract=fast (src/CMakeLists.txt): a product that is added is one instruction.
+// Compiled with -O3 -ffp-contract=fast (src/CMakeLists.txt): a product that is added is one instruction, which
+// panel_products_test.cpp holds the compiler to.
 #include "prm_score/model/panel_products.h"
 
+#include <cassert>
 #include <cstring>
 
 #include "vectorised.h"
@@ -38,9 +40,9 @@ PRM_SCORE_INLINED void multiply_tile(const Product& product, int64_t row, int64_
   using Lanes = typename Vector<kBytes>::Lanes;
   constexpr int64_t kLanes = kBytes / sizeof(float);
   Lanes sums[kRows][kVectors] = {};
-  const float* factors = left.data + row * left.row_stride;
-  const float* terms = panel.data + column;
-  for (int64_t k = 0; k < left.num_columns; ++k, factors += left.column_stride, terms += panel.width) {
+  for (int64_t k = 0; k < left.num_columns; ++k) {
+    const float* const factors = left.data + row * left.row_stride + k * left.column_stride;
+    const float* const terms = panel.data + k * panel.width + column;
     Lanes right[kVectors];
 #pragma GCC unroll 4
     for (int64_t v = 0; v < kVectors; ++v) std::memcpy(&right[v], terms + v * kLanes, sizeof right[v]);
@@ -65,7 +67,7 @@ PRM_SCORE_INLINED void multiply_tile(const Product& product, int64_t row, int64_
 
 template <int kBytes, int kVectors>
 PRM_SCORE_INLINED void multiply_columns(const Product& product, int64_t column) {
-  constexpr int kRows = 4;
+  constexpr int kRows = kBytes == 64 && kVectors <= 2 ? 8 : 4;  // as many sums as it takes to keep the adders busy
   int64_t row = 0;
   for (; row + kRows <= product.left.num_rows; row += kRows) {
     multiply_tile<kBytes, kRows, kVectors>(product, row, column);
@@ -115,6 +117,7 @@ const std::vector<PanelInstructions>& panel_instructions() {
 
 void multiply_panel(const StridedMatrix& left, const Panel& panel, bool add, float* out,
                     PanelInstructions instructions) {
+  assert(panel.width > 0 && panel.width <= kPanelWidth && panel.width % kPanelLanes == 0);
   const Product product = {left, panel, add, out};
   switch (instructions) {
     case PanelInstructions::kPortable:

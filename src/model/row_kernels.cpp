@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cassert>
 #include <cmath>
 
 #include "vectorised.h"
@@ -146,6 +147,7 @@ PRM_SCORE_VECTORISED void scale_row(const float* from, float factor, int64_t siz
 
 PRM_SCORE_VECTORISED bool weigh_columns(const ColumnSoftmax& softmax, float* scores, int64_t num_rows, float* factors) {
   const int64_t num_columns = softmax.num_columns;
+  assert(num_columns <= ColumnSoftmax::kMostColumns);
   const int32_t* num_visible = softmax.num_visible;
   float max[ColumnSoftmax::kMostColumns], sum[ColumnSoftmax::kMostColumns] = {};
   std::copy_n(softmax.max, num_columns, max);

@@ -14,6 +14,8 @@
 namespace prm_score {
 namespace {
 
+static_assert(kPanelWidth <= ColumnSoftmax::kMostColumns);
+
 // Keys of a block: their scores with a panel of queries take 32 kilobytes.
 constexpr int64_t kBlockKeys = 128;
 
@@ -67,7 +69,7 @@ class Attention {
       const Place panel = panel_of(column);
       const float* from = scratch_.sums.data() + panel.offset + column % kPanelWidth;
       for (int64_t i = 0; i < head_dim_; ++i) scratch_.row[i] = from[i * panel.width];
-      scale_row(scratch_.row.data(), 1.0F / scratch_.sum[column], head_dim_,
+      scale_row(scratch_.row.data(), 1.0F / sum_of_weights(column), head_dim_,
                 rows_.out + column / rows_.num_heads * rows_.out_stride + column % rows_.num_heads * head_dim_);
     }
   }
@@ -92,16 +94,23 @@ class Attention {
     return rows_.queries + column / rows_.num_heads * rows_.query_stride + column % rows_.num_heads * head_dim_;
   }
 
+  // nan if all scores were -inf, as in the reference.
+  [[nodiscard]] float sum_of_weights(int64_t column) const {
+    const bool has_score = scratch_.max[column] > std::numeric_limits<float>::lowest();
+    return has_score ? scratch_.sum[column] : std::numeric_limits<float>::quiet_NaN();
+  }
+
   // The rows as float32: themselves, or converted into `buffer`.
   Float32Rows float32_rows(const T* rows, int64_t row_stride, int64_t num_rows, std::vector<float>& buffer) const {
     if constexpr (std::is_same_v<T, float>) {
       return {rows, row_stride};
     } else {
-      buffer.resize(kBlockKeys * head_dim_);
+      const int64_t stride = spread_stride(head_dim_, sizeof(float));
+      buffer.resize(kBlockKeys * stride);
       for (int64_t i = 0; i < num_rows; ++i) {
-        scale_row(rows + i * row_stride, 1.0F, head_dim_, buffer.data() + i * head_dim_);
+        scale_row(rows + i * row_stride, 1.0F, head_dim_, buffer.data() + i * stride);
       }
-      return {buffer.data(), head_dim_};
+      return {buffer.data(), stride};
     }
   }
 

@@ -108,7 +108,7 @@ TEST(RowKernelsTest, ExpOverItsWholeRange) {
   EXPECT_NEAR(sum, expected_sum, 1e-5 * expected_sum);
 }
 
-// Two blocks of rows, columns that see some of them, and none.
+// Three blocks of rows, columns that see some of them, and none.
 TEST(RowKernelsTest, ColumnsAreWeighedBlockByBlock) {
   for (const int64_t num_columns : {1, 16, 37, 64}) {
     std::mt19937 random(11);

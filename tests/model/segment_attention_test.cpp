@@ -1,7 +1,10 @@
 #include "prm_score/model/segment_attention.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
+#include <vector>
 
 #include <c10/util/BFloat16.h>
 #include <gtest/gtest.h>
@@ -90,6 +93,8 @@ constexpr Case kCases[] = {
     {.num_queries = 23, .num_heads = 2, .head_dim = 64, .num_shared = 700, .num_own = 87, .own_visible = 65},
     {.num_queries = 40, .num_heads = 3, .head_dim = 10, .num_shared = 256, .num_own = 600, .own_visible = 230},
     {.num_queries = 1, .num_heads = 4, .head_dim = 32, .num_shared = 513, .num_own = 90, .own_visible = 90},
+    {.num_queries = 23, .num_heads = 3, .head_dim = 128, .num_shared = 300, .num_own = 87, .own_visible = 65},
+    {.num_queries = 64, .num_heads = 1, .head_dim = 5, .num_shared = 0, .num_own = 192, .own_visible = 129},
 };
 
 TEST(AttendTest, IsSoftmaxAttentionToBothPlaces) {
@@ -98,6 +103,61 @@ TEST(AttendTest, IsSoftmaxAttentionToBothPlaces) {
 
 TEST(AttendTest, InBfloat16OnlyTheResultIsRounded) {
   for (const Case& c : kCases) expect_attention<c10::BFloat16>(c, 0.02);
+}
+
+// Whichever queries and heads are in the same call.
+TEST(AttendTest, AQuerysBitsAreItsOwn) {
+  constexpr int64_t kQueries = 50, kHeads = 3, kHeadDim = 20, kShared = 200, kVisible = 15;
+  constexpr int64_t kStride = kHeads * kHeadDim;
+  const Rows<float> queries(kQueries, kStride, 1), shared(kShared, 2 * kHeadDim, 2), own(80, 2 * kHeadDim, 3);
+  const auto key_values = [](const Rows<float>& rows, int64_t num_rows) {
+    return KeyValueRows<float>{.keys = rows.data.data(),
+                               .values = rows.data.data() + kHeadDim,
+                               .row_stride = rows.stride,
+                               .num_rows = num_rows};
+  };
+  std::vector<float> together(kQueries * kStride), alone(kHeadDim);
+  AttentionScratch scratch;
+  attend<float>({.queries = queries.data.data(),
+                 .query_stride = kStride,
+                 .out = together.data(),
+                 .out_stride = kStride,
+                 .num_rows = kQueries,
+                 .num_heads = kHeads},
+                key_values(shared, kShared), key_values(own, 80), kVisible, kHeadDim, scratch);
+  for (int64_t query = 0; query < kQueries; ++query) {
+    for (int64_t head = 0; head < kHeads; ++head) {
+      const int64_t place = query * kStride + head * kHeadDim;
+      attend<float>({.queries = queries.data.data() + place,
+                     .query_stride = kStride,
+                     .out = alone.data(),
+                     .out_stride = kHeadDim,
+                     .num_rows = 1,
+                     .num_heads = 1},
+                    key_values(shared, kShared), key_values(own, kVisible + query), kVisible + query, kHeadDim,
+                    scratch);
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + place)) << query << " " << head;
+    }
+  }
+}
+
+// One query, one key [1, 1, 1, 1] and its value: what comes out.
+float attended_to_one_key(float query, float value) {
+  const std::vector<float> queries(4, query), keys(4, 1.0F), values(4, value);
+  std::vector<float> out(4);
+  AttentionScratch scratch;
+  attend<float>(
+      {.queries = queries.data(), .query_stride = 4, .out = out.data(), .out_stride = 4, .num_rows = 1, .num_heads = 1},
+      {}, {.keys = keys.data(), .values = values.data(), .row_stride = 4, .num_rows = 1}, 1, 4, scratch);
+  return out[0];
+}
+
+TEST(AttendTest, WhatIsNotFiniteIsNotLost) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(attended_to_one_key(2, 3), 3);
+  for (const float bad : {kInfinity, -kInfinity, kNan, -3e38F})
+    EXPECT_TRUE(std::isnan(attended_to_one_key(bad, 3))) << bad;
+  EXPECT_FALSE(std::isfinite(attended_to_one_key(2, -kInfinity)));
 }
 
 TEST(AttendTest, LargeScoresDoNotOverflow) {

@@ -8,7 +8,7 @@ namespace {
 std::shared_ptr<TrunkCache> trunk_of(int64_t num_rows) {
   ModelConfig config;
   config.num_hidden_layers = config.num_key_value_heads = config.head_dim = 1;
-  return std::make_shared<TrunkCache>(config, num_rows, at::TensorOptions());
+  return std::make_shared<TrunkCache>(config, num_rows, config.key_value_size(), at::TensorOptions());
 }
 
 void append(Step& step, Segment segment, int64_t num_rows, int32_t first_id) {

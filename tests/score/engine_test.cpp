@@ -48,7 +48,7 @@ class SummingModel final : public StepModel {
   std::shared_ptr<TrunkCache> make_trunk(int64_t num_rows) const override {
     ModelConfig config;
     config.num_hidden_layers = config.num_key_value_heads = config.head_dim = 1;
-    auto cache = std::make_shared<TrunkCache>(config, num_rows, at::TensorOptions());
+    auto cache = std::make_shared<TrunkCache>(config, num_rows, config.key_value_size(), at::TensorOptions());
     kept_.push_back(cache);  // no two trunks at one address
     return cache;
   }

@@ -1,4 +1,5 @@
-// new_file.h - a file that is written once, from its begin to its end, and then is on the disk. Free of torch.
+// new_file.h - a file that is written once, from its begin to its end, and then is on the disk. Free of torch, and of
+// the io layer, which the model layer does not know.
 #pragma once
 
 #include <cstddef>

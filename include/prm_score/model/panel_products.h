@@ -2,8 +2,8 @@
 //
 // A panel is a row-major matrix [num_rows][width] of at most kPanelWidth columns, a multiple of kPanelLanes. Each of
 // its columns stands for something else (a query), and what becomes of one does not depend on the others, on the width
-// or on where in memory anything lies: every sum is taken in the order of its terms, each product and sum rounded once
-// where the processor has fused multiply-adds (AVX2, AVX-512: the same bits).
+// or on where in memory anything lies: every sum is taken in the order of its terms. With AVX2 and AVX-512 each product
+// and sum is rounded once, so that they give the same bits.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,8 @@ enum class PanelInstructions {
 // Those that this processor has, from the slowest to the fastest; kPortable is always there.
 [[nodiscard]] const std::vector<PanelInstructions>& panel_instructions();
 
-// out[i][column] = sum over k of left(i, k) * panel[k][column]; added to what is there with `add`. Thread-safe.
+// out[i][column] = sum over k of left(i, k) * panel[k][column]; with `add` added to what is there. `panel` has as many
+// rows as `left` has columns; `out` is [left.num_rows][panel.width] and overlaps neither. Thread-safe.
 void multiply_panel(const StridedMatrix& left, const Panel& panel, bool add, float* out,
                     PanelInstructions instructions = panel_instructions().back());
 

@@ -38,7 +38,7 @@ void scale_row(const float* from, float scale, int64_t size, c10::BFloat16* to);
 
 // Softmax of the columns of a matrix that comes a block of rows at a time (online softmax, arXiv:1805.02867).
 struct ColumnSoftmax {
-  static constexpr int64_t kMostColumns = 64;  // in all columns of a panel
+  static constexpr int64_t kMostColumns = 64;
 
   int64_t num_columns = 0;
   const int32_t* num_visible = nullptr;  // [num_columns]: the rows of the block that count, from the first one on

@@ -38,7 +38,8 @@ struct AttentionScratch {
 };
 
 // Query i sees all `shared` rows and the first own_visible + i of `own`. Scores are scaled by 1 / sqrt(head_dim).
-// A query's result depends on it and on what it sees alone, bit by bit. T: float or c10::BFloat16; computed in float32.
+// A query's result depends on it and on what it sees alone, bit by bit, if all are finite; not finite where a score or
+// a value is not. T: float or c10::BFloat16; computed in float32.
 template <typename T>
 void attend(const QueryRows<T>& rows, const KeyValueRows<T>& shared, const KeyValueRows<T>& own, int64_t own_visible,
             int64_t head_dim, AttentionScratch& scratch);

@@ -18,17 +18,18 @@ inline constexpr int64_t kTileRows = 64;
 // Keys and values of a trunk's rows, for the branches and for the rows of the trunk that come later.
 class TrunkCache {
  public:
-  // Uninitialised memory for `num_rows` rows.
-  TrunkCache(const ModelConfig& config, int64_t num_rows, const at::TensorOptions& options);
+  // Uninitialised memory for `num_rows` rows, `row_stride` elements apart.
+  TrunkCache(const ModelConfig& config, int64_t num_rows, int64_t row_stride, const at::TensorOptions& options);
 
   [[nodiscard]] int64_t num_rows() const { return num_rows_; }
+  [[nodiscard]] int64_t row_stride() const { return row_stride_; }
 
-  // [num_rows, num_key_value_heads * head_dim]
+  // [num_rows, num_key_value_heads * head_dim], strided.
   [[nodiscard]] const at::Tensor& keys(int64_t layer) const { return keys_[layer]; }
   [[nodiscard]] const at::Tensor& values(int64_t layer) const { return values_[layer]; }
 
  private:
-  int64_t num_rows_;
+  int64_t num_rows_, row_stride_;
   std::vector<at::Tensor> keys_, values_;
 };
 
