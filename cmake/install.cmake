@@ -12,7 +12,7 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/prm_score")
 
-set(libraries prm_score_options prm_score_text prm_score_stream prm_score_checkpoint)
+set(libraries prm_score_options prm_score_text prm_score_stream prm_score_checkpoint prm_score_kernels)
 if(TARGET prm_score_model)
   list(APPEND libraries prm_score_model)
 endif()
