@@ -4,15 +4,18 @@
   ray_score.py docs.jsonl --output rewards.jsonl --cpus-per-actor 4 -- --model judge --spans
   ray_score.py s3://bucket/docs/ --output s3://bucket/rewards/ --format parquet --gpus-per-actor 1 -- --model ORG/NAME
 
-What follows `--` are options of prm-score. Rows are, byte for byte, those of one run of prm-score over the same files.
+What follows `--` are options of prm-score; the path of a model that is there for this machine is made absolute, and has
+to be the same on all nodes. Rows are, byte for byte, those of one run of prm-score over the same files.
 
 Inputs: files of JSON lines (plain, gzip or zstd) or of Parquet (by their ending, .parquet), local, then read on this
-machine, or by URI (s3://, gs://, hdfs://, what fsspec knows), then read anywhere on the cluster; a folder stands for
-the files of these kinds in it. Of Parquet, the columns are the fields, and a row's `line` is its number in the file.
+machine, or by URI (s3://, gs://, hdfs://, what fsspec knows), then read anywhere on the cluster. A folder stands for
+the files in it whose names end with .jsonl, .ndjson, .json (perhaps .gz or .zst behind it) or .parquet and begin with
+neither _ nor a dot. Of Parquet, the columns are the fields, and a row's `line` is its number in the file.
 
 The input is cut into blocks of whole lines. Blocks go to the actors as these have room, and each finished one becomes a
 part of the output at once. An actor, process or node that dies costs the blocks it was scoring: they are scored again
-elsewhere. After anything else the same command with --resume goes on behind the finished blocks.
+elsewhere. After anything else the same command with --resume goes on behind the finished blocks, whose parts are
+compared with what was written: one that is damaged is scored again.
 
 Output: a file (its parts lie in FILE.parts/ until they are joined, in the input's order), or a folder (a name that ends
 with /, or a folder that is there) of parts, which come as they are finished; their names are in the input's order. So
@@ -32,7 +35,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from train import required_packages  # noqa: F401
@@ -53,11 +56,16 @@ from ray_scoring.progress import Progress
 
 PROGRAM = "ray_score"
 REPOSITORY = Path(__file__).resolve().parents[1]
-INPUT_NAME = re.compile(r".*\.(parquet|jsonl|ndjson|json)(\.gz|\.zst)?")
+INPUT_NAME = re.compile(r"[^_.].*\.(parquet|(jsonl|ndjson|json)(\.gz|\.zst)?)")
+LEFT_OUT_NAME = re.compile(r"[^_.].*")
+"""Whose absence is worth a word: the others are a program's own."""
+
 REFUSED = re.compile(
     r"-o.*|--(output|resume|overwrite|metadata|limit|shard|num-shards|max-errors|errors-ok|fingerprint)(=.*)?"
 )
 """Options of prm-score that say something of the run as a whole, which is this script's."""
+
+MODEL_OPTION = re.compile(r"--(model|random-weights)")
 
 OPTION_VARIABLE = re.compile(r"PRM_SCORE_(?!TEST_|TORCH_DIR$).*")
 """Of the environment: prm-score on one machine would take it for an option, that of an actor does not see it."""
@@ -120,11 +128,13 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     own, scorer = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
     args = parser.parse_args(own)
     args.scorer_options = tuple(scorer)
+    if args.output == "-":
+        parser.error("--output -: expected a file or a folder, found standard output")
     if args.resume and args.overwrite:
         parser.error("--resume and --overwrite: expected one of them, found both")
     for word in scorer:
         if REFUSED.fullmatch(word):
-            parser.error(f"{word}: expected before -- if at all: it is not prm-score's here")
+            parser.error(f"{word}: expected no such option behind --: it is about a whole run, which is this script's")
     return args
 
 
@@ -136,11 +146,25 @@ def scorer_command(args: argparse.Namespace) -> ScorerCommand:
     program = args.prm_score or (str(built) if built.is_file() else "prm-score")
     if args.prm_score and os.sep in args.prm_score:
         program = os.path.abspath(args.prm_score)
-    return ScorerCommand(program, (*options, *args.scorer_options))
+    return ScorerCommand(program, (*options, *with_absolute_models(args.scorer_options)))
 
 
-def input_files(names: Sequence[str]) -> list[InputFile]:
-    """Throws InputError."""
+def with_absolute_models(options: Sequence[str]) -> list[str]:
+    """Workers run in folders of their own, where a relative path is another one or none."""
+    found = []
+    for before, option in zip(("", *options), options, strict=False):
+        name, equals, value = option.partition("=")
+        if MODEL_OPTION.fullmatch(before) and os.path.exists(option):
+            found.append(os.path.abspath(option))
+        elif equals and MODEL_OPTION.fullmatch(name) and os.path.exists(value):
+            found.append(f"{name}={os.path.abspath(value)}")
+        else:
+            found.append(option)
+    return found
+
+
+def input_files(names: Sequence[str], say: Callable[[str], None]) -> list[InputFile]:
+    """`say`: told what of a folder is left out. Throws InputError."""
     files = []
     for name in names:
         if name == "-":
@@ -150,10 +174,15 @@ def input_files(names: Sequence[str]) -> list[InputFile]:
         if found.type == pafs.FileType.NotFound:
             raise InputError(f"{name}: cannot be read: No such file or folder")
         if found.type == pafs.FileType.Directory:
-            inside = [entry for entry in storage.names_in(place) if INPUT_NAME.fullmatch(entry)]
+            there = storage.names_in(place)
+            inside = [entry for entry in there if INPUT_NAME.fullmatch(entry)]
             if not inside:
                 raise InputError(f"{name}: expected files that end with .jsonl or .parquet, found none")
-            files += input_files([place.inside(entry).name for entry in inside])
+            left_out = [entry for entry in there if LEFT_OUT_NAME.fullmatch(entry) and entry not in inside]
+            left_out += [f"{folder}/" for folder in storage.folders_in(place) if LEFT_OUT_NAME.fullmatch(folder)]
+            if left_out:
+                say(f"warning: {name}: not read: {', '.join(left_out[:5])}{', ..' if len(left_out) > 5 else ''}")
+            files += input_files([place.inside(entry).name for entry in inside], say)
         elif found.type != pafs.FileType.File:
             raise InputError(f"{name}: expected a file or a folder, found something else")
         else:
@@ -189,13 +218,13 @@ class Run:
     def __init__(self, args: argparse.Namespace) -> None:
         """Looks at input and output. Throws InputError."""
         self._args = args
-        self._files = input_files(args.inputs)
+        self._is_quiet = args.progress == "none"
+        self._files = input_files(args.inputs, self._say)
         target = storage.place_of(args.output)
         self._kind = output_kind(args, target)
         check_not_written_over(self._files, target, self._kind)
         self._output = Output(OutputOptions(target, self._kind, args.resume, args.overwrite))
         self._command = scorer_command(args)
-        self._is_quiet = args.progress == "none"
 
     def run(self) -> int:
         """The exit code. Throws InputError."""
@@ -216,7 +245,8 @@ class Run:
             return self._exit_code(manifest)
         check_inputs(self._files, options)
         self._compare_with_earlier(cluster, manifest, fingerprint, options)
-        self._output.open()
+        for name in self._output.open():
+            self._say(f"warning: {name}: is not what was written there, and is scored again")
         try:
             self._score(cluster, manifest, fingerprint, options)
             self._output.finish()
@@ -250,9 +280,10 @@ class Run:
         scored = cluster.scored_blocks(
             Work(self._files, options, finished), ScorerArguments(self._command, fingerprint, names)
         )
-        with Progress(len(manifest.blocks), num_bytes, self._is_quiet) as progress:
+        with Progress(num_bytes, self._is_quiet, of_the_rest=bool(manifest.blocks)) as progress:
             for block in scored:
-                self._output.add(FinishedBlock(*(block[name] for name in FinishedBlock._fields)), block["rows"])
+                fields = {name: block[name] for name in FinishedBlock._fields if name in block}
+                self._output.add(FinishedBlock(**fields, part_sha256=""), block["rows"])
                 progress.add(block["num_rows"], block["num_bad"], block["num_bytes"])
 
     def _exit_code(self, manifest: Manifest) -> int:

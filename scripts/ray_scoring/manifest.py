@@ -1,13 +1,13 @@
 """What a run that writes `--output` has done so far, and what it was asked for, as one JSON object.
 
-format       1
+format       2
 fingerprint  all that moves a byte of the output, as prm-score says it
 machine      what may move the last digits of rewards; a difference is told
 block_bytes  \\ as given: they shape the parts
 output       /  "file" or "folder", and its format
 inputs       [{"name": "docs.jsonl", "size": 12345}, ..]
 blocks       finished ones, whose parts are there: [file, number, first_line, num_lines, num_rows, num_bad, sha256 of
-             the lines, 1 for the last block of a file], all counted as in blocks.py
+             the lines, whether it is the last of its file, sha256 of the part], all counted as in blocks.py
 complete     whether --output is there
 """
 
@@ -22,7 +22,7 @@ from ray_scoring.errors import InputError
 from ray_scoring.fingerprint import Fingerprint, differences
 from ray_scoring.storage import Place, read, write
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class FinishedBlock(NamedTuple):
@@ -34,6 +34,7 @@ class FinishedBlock(NamedTuple):
     num_bad: int
     sha256: str
     is_last: bool
+    part_sha256: str
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Manifest:
         self.blocks[block.file, block.number] = block
         self._hashes.setdefault(block.file, {})[block.number] = block.sha256
 
+    def remove(self, block: FinishedBlock) -> None:
+        """It is to be scored again."""
+        del self.blocks[block.file, block.number]
+        del self._hashes[block.file][block.number]
+
     def unfinished_files(self) -> list[int]:
         return [file for file in range(len(self.identity.inputs)) if not self.is_file_finished(file)]
 
@@ -119,9 +125,11 @@ def read_manifest(place: Place) -> Manifest:
 
 
 def _block(fields: Sequence[Any]) -> FinishedBlock:
-    *numbers, sha256, is_last = fields
+    *numbers, sha256, is_last, part_sha256 = fields
     file, number, first_line, num_lines, num_rows, num_bad = map(int, numbers)
-    return FinishedBlock(file, number, first_line, num_lines, num_rows, num_bad, str(sha256), bool(is_last))
+    return FinishedBlock(
+        file, number, first_line, num_lines, num_rows, num_bad, str(sha256), bool(is_last), str(part_sha256)
+    )
 
 
 def why_not_resumed(there: Manifest, now: RunIdentity) -> str:

@@ -10,6 +10,7 @@ A part's two numbers are those of its file and of the block in it: by their name
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -56,6 +57,10 @@ class OutputOptions:
     overwrite: bool
 
 
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 class Output:
     """Where rows go. Used by one thread."""
 
@@ -81,8 +86,9 @@ class Output:
                 raise InputError(f"{there.name}: --resume: {self._manifest_place.name}: no such file")
         return self.manifest
 
-    def open(self) -> None:
-        """Makes place, or drops what an interrupted run left half done. Throws InputError."""
+    def open(self) -> list[str]:
+        """Makes place, or drops what an interrupted run left half done. Names of the parts that are not what was
+        written: their blocks are no longer in the manifest, and are to be scored again. Throws InputError."""
         storage.make_folder(self._folder)
         self._take_lock()
         try:
@@ -90,19 +96,22 @@ class Output:
                 self._clear()
             else:
                 self._expect_no_other_run()
+            damaged = self._drop_damaged_blocks()
             self._drop_unknown_parts()
             self._write_manifest()
         except BaseException:
             self._drop_lock()
             raise
         self._is_open = True
+        return damaged
 
     def add(self, block: FinishedBlock, rows: bytes) -> None:
         """Throws InputError."""
         if (block.file, block.number) in self.manifest.blocks:
             return  # its rows were computed twice, after something died; they are the same
-        self._write_part(self._part(block), rows)
-        self.manifest.add(block)
+        part = self._part_of(rows)
+        storage.write(self._part(block), part)
+        self.manifest.add(block._replace(part_sha256=_sha256(part)))
         if time.monotonic() - self._written_at >= max(
             _SECONDS_BETWEEN_MANIFESTS, _WORK_PER_MANIFEST * self._write_seconds
         ):
@@ -168,13 +177,20 @@ class Output:
     def _part_names(self) -> list[str]:
         return [name for name in storage.names_in(self._folder) if name.startswith("part-")]
 
-    def _write_part(self, place: Place, rows: bytes) -> None:
-        if place.path.endswith(".parquet"):
-            buffer = pa.BufferOutputStream()
-            pq.write_table(table_of(rows), buffer)
-            storage.write(place, buffer.getvalue().to_pybytes())
-        else:
-            storage.write(place, rows)
+    def _part_of(self, rows: bytes) -> bytes:
+        if not (self._kind.is_folder and self._kind.format == "parquet"):
+            return rows
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table_of(rows), buffer)
+        return bytes(buffer.getvalue().to_pybytes())
+
+    def _read_part(self, block: FinishedBlock) -> bytes:
+        """Throws InputError, also if it is not what was written."""
+        place = self._part(block)
+        part = storage.read(place)
+        if _sha256(part) != block.part_sha256:
+            raise InputError(f"{place.name}: is not what was written there (sha256); --resume scores it again")
+        return part
 
     def _write_manifest(self) -> None:
         start = time.monotonic()
@@ -189,10 +205,10 @@ class Output:
             if self._kind.format == "parquet":
                 with pq.ParquetWriter(stream, SCHEMA) as writer:
                     for block in blocks:
-                        writer.write_table(table_of(storage.read(self._part(block))))
+                        writer.write_table(table_of(self._read_part(block)))
             else:
                 for block in blocks:
-                    stream.write(storage.read(self._part(block)))
+                    stream.write(self._read_part(block))
 
     def _clear(self) -> None:
         """First what says that all is there."""
@@ -202,17 +218,28 @@ class Output:
         if not self._kind.is_folder and storage.exists(self._target):
             storage.remove(self._target)
 
+    def _drop_damaged_blocks(self) -> list[str]:
+        damaged = []
+        for _, block in sorted(self.manifest.blocks.items()):
+            try:
+                self._read_part(block)
+            except InputError:
+                damaged.append(self._part(block).name)
+                self.manifest.remove(block)
+        return damaged
+
     def _drop_unknown_parts(self) -> None:
         """Parts that the manifest does not know yet are made again; a reader of a folder shall not see them before."""
-        known = self._expect_parts(self.manifest)
+        known = self._names_of_parts(self.manifest)
         self._remove([name for name in self._part_names() if name not in known])
 
-    def _expect_parts(self, manifest: Manifest) -> set[str]:
-        """Names of the parts of a manifest. Throws InputError if one is not there."""
-        known = {self._part(block).path.rsplit("/", 1)[-1] for block in manifest.blocks.values()}
-        for name in sorted(known.difference(self._part_names())):
+    def _names_of_parts(self, manifest: Manifest) -> set[str]:
+        return {self._part(block).path.rsplit("/", 1)[-1] for block in manifest.blocks.values()}
+
+    def _expect_parts(self, manifest: Manifest) -> None:
+        """Throws InputError if one is not there."""
+        for name in sorted(self._names_of_parts(manifest).difference(self._part_names())):
             raise InputError(f"{self._folder.inside(name).name}: a part of the manifest: no such file")
-        return known
 
     def _remove(self, names: list[str]) -> None:
         storage.remove_files(self._folder, names)

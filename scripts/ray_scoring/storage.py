@@ -103,12 +103,21 @@ def _real(place: Place) -> str:
 
 def names_in(folder: Place) -> list[str]:
     """Names of the files right inside, sorted; none if it is not there. Throws InputError."""
+    return _names_in(folder, pafs.FileType.File)
+
+
+def folders_in(folder: Place) -> list[str]:
+    """Likewise, of the folders."""
+    return _names_in(folder, pafs.FileType.Directory)
+
+
+def _names_in(folder: Place, kind: Any) -> list[str]:
     selector = pafs.FileSelector(folder.path, allow_not_found=True)
     try:
         found = folder.filesystem.get_file_info(selector)
     except OSError as error:
         raise InputError(f"{folder.name}: cannot be read: {reason(error)}") from error
-    return sorted(entry.base_name for entry in found if entry.type == pafs.FileType.File)
+    return sorted(entry.base_name for entry in found if entry.type == kind)
 
 
 @contextmanager

@@ -92,8 +92,10 @@ class Billion:
     """Where each shard's reading takes a hundredth of its scoring, and as long as it."""
     storage_bytes_per_second: float
     """All workers of a day, all reading one file."""
+    fed_tokens_per_second: float
+    """Of documents, that one thread reads and tokenises."""
     fed_units: float
-    """H200s or cores that score as fast as one thread reads and tokenises."""
+    """H200s or cores that score as fast."""
 
 
 def start_seconds(lane: Lane, stages: Stages, assumed: Assumptions) -> float:
@@ -126,5 +128,6 @@ def billion(lane: Lane, name: str, lengths: Sequence[int], stages: Stages, assum
         one_percent_shards=total / reading / 100,
         equal_shards=total / reading,
         storage_bytes_per_second=workers * input_bytes / SECONDS_PER_DAY,
+        fed_tokens_per_second=tokens / tokenizing,
         fed_units=per_document * units / tokenizing,
     )

@@ -231,7 +231,7 @@ def introduction(measurements: Json, assumed: Assumptions) -> str:
         f"{machine['cpu']}, {machine['cores']} cores, and the H200 of the table above. CPU figures are processor "
         f"seconds of all threads: {disturbance(measurements)}. **m** was measured on such documents, **c** computed: "
         "seconds are fitted as a sum over documents, rows and attended keys, or scaled by their operations. Prices "
-        f"are assumptions ({prices}: `table --price`), and so are lengths in tokens (log-normal: {lengths}; "
+        f"are assumptions ({prices}: `scale.py table --price`), and so are lengths in tokens (log-normal: {lengths}; "
         "C4's pages have 2.3 kB)."
     )
 
@@ -284,18 +284,19 @@ def conclusions(model: Model, assumed: Assumptions) -> str:
     passing = size(1 / stages.pass_per_byte)
     whole = seconds(stages.page_bytes * assumed.documents * stages.pass_per_byte)
     judge_rate = next(rate for name, rate in model.gpu_rates.items() if not name.endswith(BIG))
-    tokens, rows = 1 / stages.tokenize_per_token, 1 / stages.merge_per_row
+    plan = _plan(model.lanes[-1], model, assumed, 1)
+    tokens, rows = plan.fed_tokens_per_second, 1 / stages.merge_per_row
     too_many = floor(tokens / judge_rate) + 1
-    files = round(assumed.documents / _plan(model.lanes[-1], model, assumed, 1).documents_per_hour, -2)
+    files = round(assumed.documents / plan.documents_per_hour, -2)
     lines = (
         "**Scoring** is the bottleneck of any large judge: one thread reads and tokenises "
-        f"{number(tokens / 1e6)} million tokens/s (m). The shipped judge on an H200 takes {number(judge_rate / 1e6)} "
-        f"million (m): {too_many} of those in one process would wait for it.",
+        f"{number(tokens / 1e6)} million tokens/s of web pages (m). The shipped judge on an H200 takes "
+        f"{number(judge_rate / 1e6)} million (m): {too_many} of those in one process would wait for it.",
         "**Reading** becomes it with `--shard` on one file. Every shard reads and hashes all lines, from memory at "
         f"{passing}/s (m), so {whole} each (c), and shared storage feels it first. Use `--shard` for tens of shards; "
-        "for more cut the input once, into files for about an hour of a worker, "
-        f"`split -n l/{files:.0f} -a 6 -d docs.jsonl part.`, each with its own `--output --resume` (give documents "
-        "ids: `line` counts in its file), or use Ray, which cuts blocks itself.",
+        "for more cut the input once, before it is compressed, into files for about an hour of a worker, for the 7B "
+        f"judge on H200s `split -n l/{files:.0f} -a 6 -d docs.jsonl part.`, each with its own `--output --resume` "
+        "(give documents ids: `line` counts in its file), or use Ray, which cuts blocks itself.",
         f"**A failure** costs the start, at most {MARK_SECONDS} s of rows, and reading again up to there; a file whose "
         "output is lost costs its hour. Shorter files lose less, and start more often.",
         f"**Joining**: `cat` for files; `merge` does {number(rows / 1e6)} million rows/s (m), "

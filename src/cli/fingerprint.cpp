@@ -115,7 +115,7 @@ RunState state_of_run(const Options& options, const ScorerOptions& scorer) {
                     {"torch", torch_version()},
                     {"cpu", cpu_name()},
                     {"device", resolved.device.substr(0, resolved.device.find(','))},
-                    {"threads", std::to_string(resolved.threads_per_replica)}};  // whose number moves bits
+                    {"threads_per_replica", std::to_string(resolved.threads_per_replica)}};  // it may move bits
   if (!resolved.gpu.model.empty()) {
     state.recorded["gpu"] = resolved.gpu.model;
     state.recorded["gpu driver"] = resolved.gpu.driver;

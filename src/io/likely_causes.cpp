@@ -73,7 +73,7 @@ Values part_of(const Values& values, IsOfKind is_of_kind) {
 Values records_that_matter(const RunState& state) {
   Values records = state.recorded;
   const auto alone = state.fingerprint.find("--no-prefix-sharing");
-  if (alone == state.fingerprint.end() || alone->second != "true") records.erase("threads");
+  if (alone == state.fingerprint.end() || alone->second != "true") records.erase("threads_per_replica");
   return records;
 }
 

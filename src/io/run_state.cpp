@@ -115,7 +115,7 @@ std::string differences(const std::map<std::string, std::string>& there, const s
 
 RecordedDifferences recorded_differences(const RunState& there, const RunState& now, const ComparedPlaces& places) {
   const auto without_threads = [](std::map<std::string, std::string> recorded) {
-    recorded.erase("threads");
+    recorded.erase("threads_per_replica");
     return recorded;
   };
   const auto oracle = now.fingerprint.find("--no-prefix-sharing");

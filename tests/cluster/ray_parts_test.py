@@ -5,6 +5,7 @@ the input is; Parquet in and out; what is written appears whole or not at all.""
 import datetime
 import gzip
 import json
+import os
 import pathlib
 import random
 import sys
@@ -23,6 +24,7 @@ import program
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
+import ray_score
 from program import MODEL, run
 from ray_scoring import storage
 from ray_scoring.blocks import Block, BlockOptions, InputFile, read_blocks
@@ -294,6 +296,32 @@ class ActorTest(unittest.TestCase):
 
 
 class InputTest(program.ProgramTest):
+    def test_a_folder_says_what_of_it_is_not_read(self):
+        read = ["a.json", "b.jsonl", "c.ndjson.gz", "d.parquet", "e.jsonl.zst"]
+        (self.folder / "in").mkdir()
+        for name in (*read, "part-00000", "f.jsonl.bz2", "g.JSONL", "h.parquet.gz", "_manifest.json", ".h.jsonl"):
+            self.write(f"in/{name}", b"{}\n")
+        (self.folder / "in/date=1").mkdir()
+        (self.folder / "in/_temporary").mkdir()
+        said = []
+        files = ray_score.input_files([f"{self.folder}/in"], said.append)
+        self.assertEqual([file.name for file in files], [f"{self.folder}/in/{name}" for name in read])
+        left_out = "f.jsonl.bz2, g.JSONL, h.parquet.gz, part-00000, date=1/"
+        self.assertEqual(said, [f"warning: {self.folder}/in: not read: {left_out}"])
+
+    def test_models_of_this_machine_are_found_by_workers(self):
+        (self.folder / "judge").mkdir()
+        before = os.getcwd()
+        os.chdir(self.folder)
+        try:
+            for options in (["--model", "judge"], ["--model=judge"]):
+                found = ray_score.with_absolute_models([*options, "--spans", "--labels", "judge"])
+                self.assertEqual("=".join(found[: len(options)]), f"--model={self.folder}/judge")
+                self.assertEqual(found[len(options) :], ["--spans", "--labels", "judge"])
+            self.assertEqual(ray_score.with_absolute_models(["--model", "ORG/NAME"]), ["--model", "ORG/NAME"])
+        finally:
+            os.chdir(before)
+
     def assert_refused(self, path, message, columns=COLUMNS):
         with self.assertRaisesRegex(InputError, message):
             blocks_of(path, columns=columns)
@@ -365,7 +393,7 @@ IDENTITY = RunIdentity(Fingerprint({"a": 1}, {"cpu": "x"}), 100, "file, jsonl", 
 
 
 def finished(file, number, is_last=False):
-    return FinishedBlock(file, number, 1, 1, 1, 0, "00", is_last)
+    return FinishedBlock(file, number, 1, 1, 1, 0, "00", is_last, "")
 
 
 class ManifestTest(program.ProgramTest):
@@ -395,7 +423,7 @@ class ManifestTest(program.ProgramTest):
         place = storage.place_of(str(self.folder / "manifest.json"))
         write_manifest(place, Manifest(IDENTITY))
         whole = json.loads(storage.read(place).decode("utf-8", "replace"))
-        for text in ("", "{", "[]", "null", json.dumps(whole | {"format": 2}), json.dumps(whole | {"blocks": [[1]]}),
+        for text in ("", "{", "[]", "null", json.dumps(whole | {"format": 1}), json.dumps(whole | {"blocks": [[1]]}),
                      json.dumps({name: value for name, value in whole.items() if name != "inputs"})):  # fmt: skip
             with self.subTest(text), self.assertRaisesRegex(InputError, "manifest.json: "):
                 storage.write(place, text.encode())
@@ -453,13 +481,35 @@ class OutputTest(program.ProgramTest):
         self.finish(again)
         self.assertEqual((self.folder / "out.jsonl").read_bytes(), b"0 0\n0 1\n1 0\n")
 
-    def test_a_part_that_is_gone_is_told(self):
+    def test_parts_that_are_not_what_was_written_are_made_again(self):
+        for name in ("out.jsonl", "out/"):
+            folder = self.folder / ("out" if name == "out/" else "out.jsonl.parts")
+            for damage in (lambda part: part.unlink(), lambda part: part.write_bytes(part.read_bytes()[:-2]),
+                           lambda part: part.write_bytes(b""), lambda part: part.write_bytes(b"0 7\n")):  # fmt: skip
+                output = self.begun(name=name, overwrite=True)
+                output.add(finished(0, 0), b"0 0\n")
+                output.add(finished(0, 1, True), b"0 1\n")
+                output.close()
+                damage(folder / "part-00000-0000001.jsonl")
+                again = self.output(name, resume=True)
+                manifest = again.begin(RunIdentity(IDENTITY.fingerprint, 100, "x", (("a", 1), ("b", 2))))
+                (damaged,) = again.open()
+                self.assertTrue(damaged.endswith("part-00000-0000001.jsonl"), damaged)
+                self.assertEqual(manifest.unfinished_files(), [0, 1])
+                self.assertEqual(manifest.finished(0), {0: "00"})
+                self.finish(again)
+                rows = b"".join(part.read_bytes() for part in sorted(folder.glob("part-*")))
+                self.assertEqual(rows or (self.folder / name).read_bytes(), b"0 0\n0 1\n1 0\n")
+
+    def test_a_part_that_is_damaged_while_the_run_goes_on_is_not_joined(self):
         output = self.begun()
         output.add(finished(0, 0), b"0 0\n")
-        output.close()
-        (self.folder / "out.jsonl.parts/part-00000-0000000.jsonl").unlink()
-        with self.assertRaisesRegex(InputError, "part-00000-0000000.jsonl: a part of the manifest: no such file"):
-            self.begun(resume=True)
+        self.write("out.jsonl.parts/part-00000-0000000.jsonl", b"0 1\n")
+        with self.assertRaisesRegex(InputError, "part-00000-0000000.jsonl: is not what was written there"):
+            self.finish(output)
+        self.assertFalse((self.folder / "out.jsonl").exists())
+
+    def test_a_part_of_a_complete_folder_that_is_gone_is_told(self):
         self.finish(self.begun(name="out/"))
         (self.folder / "out/part-00001-0000000.jsonl").unlink()
         with self.assertRaisesRegex(InputError, "out/part-00001-0000000.jsonl: a part of the manifest: no such file"):

@@ -369,8 +369,8 @@ class BadInputTest(RayTest):
 
     def test_usage(self):
         for arguments, options, message in (
-            ((), ("--output", "x"), "--output: expected before -- if at all"),
-            ((), ("-ox",), "-ox: expected before -- if at all"),
+            ((), ("--output", "x"), "--output: expected no such option behind --"),
+            ((), ("-ox",), "-ox: expected no such option behind --"),
             (("--resume", "--overwrite"), (), "expected one of them, found both"),
             (("--actors", "0"), (), "expected a whole number of 1 or more, found '0'"),
             (("--cpus-per-actor", "nan"), (), "expected a number above 0, found 'nan'"),

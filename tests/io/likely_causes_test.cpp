@@ -20,7 +20,7 @@ RunState run() {
                        {"--keep", "[]"},
                        {"--no-prefix-sharing", "false"},
                        {"dtype", "\"float32\""}};
-  state.recorded = {{"cpu", "X"}, {"torch", "2.11.0"}, {"threads", "2"}};
+  state.recorded = {{"cpu", "X"}, {"torch", "2.11.0"}, {"threads_per_replica", "2"}};
   state.progress.input_sha256 = kDigest;
   return state;
 }
@@ -89,17 +89,17 @@ TEST(LikelyCauses, SeveralAreAllNamed) {
 
 TEST(LikelyCauses, NumericsIfAllElseIsTheSame) {
   RunState now = run();
-  now.recorded = {{"cpu", "Y"}, {"torch", "2.15.0"}, {"threads", "3"}};
+  now.recorded = {{"cpu", "Y"}, {"torch", "2.15.0"}, {"threads_per_replica", "3"}};
   EXPECT_EQ(causes(now), Lines{"numerics: same fixtures, checkpoint, tokenizer, template, options and dtype; "
                                "cpu: X there, Y now; torch: 2.11.0 there, 2.15.0 now"});
 }
 
 TEST(LikelyCauses, ThreadsCountWithoutPrefixSharingOnly) {
   RunState golden = run(), now = run();
-  now.recorded["threads"] = "3";
+  now.recorded["threads_per_replica"] = "3";
   EXPECT_TRUE(likely_causes(moved(), golden, now)[0].starts_with("unknown: nothing that was recorded differs"));
   golden.fingerprint["--no-prefix-sharing"] = now.fingerprint["--no-prefix-sharing"] = "true";
-  EXPECT_NE(likely_causes(moved(), golden, now)[0].find("; threads: 2 there, 3 now"), std::string::npos);
+  EXPECT_NE(likely_causes(moved(), golden, now)[0].find("; threads_per_replica: 2 there, 3 now"), std::string::npos);
 }
 
 TEST(LikelyCauses, WhatRowsRepeatMovesNoNumber) {

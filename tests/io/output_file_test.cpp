@@ -131,17 +131,20 @@ TEST_F(OutputFileTest, RefusesAnotherRowInPlaceOfOneThatIsThere) {
 }
 
 TEST(RecordedDifferences, SayWhatFollowsFromThem) {
-  RunState there = {.fingerprint = {}, .recorded = {{"threads", "1"}, {"cpu", "X"}}, .progress = {}, .exit_code = {}};
+  RunState there = {
+      .fingerprint = {}, .recorded = {{"threads_per_replica", "1"}, {"cpu", "X"}}, .progress = {}, .exit_code = {}};
   RunState now = there;
   EXPECT_EQ(recorded_differences(there, now).warning(), "");
-  now.recorded["threads"] = "2";
-  EXPECT_EQ(recorded_differences(there, now).warning(), "threads: 1 there, 2 now; rewards do not depend on it");
+  now.recorded["threads_per_replica"] = "2";
+  EXPECT_EQ(recorded_differences(there, now).warning(),
+            "threads_per_replica: 1 there, 2 now; rewards do not depend on it");
   now.fingerprint["--no-prefix-sharing"] = "true";
-  EXPECT_EQ(recorded_differences(there, now).warning(), "the last digits of rewards may move: threads: 1 there, 2 now");
+  EXPECT_EQ(recorded_differences(there, now).warning(),
+            "the last digits of rewards may move: threads_per_replica: 1 there, 2 now");
   now.fingerprint["--no-prefix-sharing"] = "false";
   now.recorded["cpu"] = "Y";
   EXPECT_EQ(recorded_differences(there, now).warning(),
-            "the last digits of rewards may move: cpu: X there, Y now; threads: 1 there, 2 now");
+            "the last digits of rewards may move: cpu: X there, Y now; threads_per_replica: 1 there, 2 now");
 }
 
 TEST_F(OutputFileTest, ReplacesRowsThatAnotherMachineWrote) {

@@ -123,13 +123,15 @@ TEST(ShardMerge, OtherMachinesAreTold) {
 TEST(ShardMerge, AnotherMachineIsToldAlsoBehindAnotherNumberOfThreads) {
   const ShardBuilder builder({"xxxx"});
   const auto of = [](const char* cpu, const char* threads) {
-    return RunState{
-        .fingerprint = {}, .recorded = {{"cpu", cpu}, {"threads", threads}}, .progress = {}, .exit_code = {}};
+    return RunState{.fingerprint = {},
+                    .recorded = {{"cpu", cpu}, {"threads_per_replica", threads}},
+                    .progress = {},
+                    .exit_code = {}};
   };
   auto paths = builder.make_all(3, of("X", "1"));
   paths[1] = builder.make({.number = 1, .num_shards = 3}, of("X", "2"));
   EXPECT_EQ(ShardMerge(paths).warning(),
-            "threads: 1 in " + paths[0] + ", 2 in " + paths[1] + "; rewards do not depend on it");
+            "threads_per_replica: 1 in " + paths[0] + ", 2 in " + paths[1] + "; rewards do not depend on it");
   paths[2] = builder.make({.number = 2, .num_shards = 3}, of("Y", "1"));
   EXPECT_EQ(ShardMerge(paths).warning(),
             "the last digits of rewards may move: cpu: X in " + paths[0] + ", Y in " + paths[2]);
