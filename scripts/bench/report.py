@@ -45,10 +45,10 @@ def chunks_per_second(measured: Json) -> float:
     return measured["plan"]["chunks"] / median(measured["prm_score_seconds"][str(measured["documents"])])
 
 
-def gflops(checkpoint: Json, measured: Json) -> float:
-    """prm-score's: of the matrix products that its rows need at least, in its median time."""
+def gflops(checkpoint: Json, measured: Json, more_flops: int = 0) -> float:
+    """prm-score's: of the matrix products that its rows need at least, and of `more_flops`, in its median time."""
     plan = measured["plan"]
-    flops = needed_flops(ModelShape(**checkpoint["shape"]), plan["rows"], plan["chunks"])
+    flops = needed_flops(ModelShape(**checkpoint["shape"]), plan["rows"], plan["chunks"]) + more_flops
     return flops / median(measured["prm_score_seconds"][str(measured["documents"])]) / 1e9
 
 
@@ -60,6 +60,13 @@ def share_of_rate(checkpoint: Json, measured: Json, dtype: str, rate: str) -> fl
     """`rate`: gflops, of a short burst; sustained_gflops, kept up for seconds."""
     found = checkpoint["ceiling"].get(dtype, {}).get(rate)
     return gflops(checkpoint, measured) / found if found else None
+
+
+def share_with_attention(checkpoint: Json, measured: Json, dtype: str) -> float | None:
+    """As share_of_ceiling, attention's products counted; None for results of a time before they were."""
+    found = checkpoint["ceiling"].get(dtype, {}).get("gflops")
+    attention = measured["plan"].get("attention_flops")
+    return gflops(checkpoint, measured, attention) / found if found and attention else None
 
 
 def ratio_cell(found: Json | None, num_documents: int, with_spread: bool = False) -> str:
@@ -99,6 +106,10 @@ def speed_table(results: Json, with_spread: bool = False) -> str:
     rows = [[*own, "0", memory_cell(results, baseline)]]
     shares = [share_of_ceiling(c, m, dtype) for c, m in columns]
     rows.append(["its share of the best matrix-multiply rate", *(f"{s:.0%}" if s else NOTHING for s in shares), "", ""])
+    with_attention = [share_with_attention(c, m, dtype) for c, m in columns]
+    if any(with_attention):
+        cells = [f"{s:.0%}" if s else NOTHING for s in with_attention]
+        rows.append(["the same, attention's products counted as well", *cells, "", ""])
     sustained = [share_of_rate(c, m, dtype, "sustained_gflops") for c, m in columns]
     if any(sustained):
         cells = [f"{s:.0%}" if s else NOTHING for s in sustained]
@@ -164,7 +175,7 @@ def short_report(results: Json, plot: str | None) -> str:
 
 def ceiling_table(results: Json) -> str:
     header = ["", "rows", "rows without sharing", "rows/s", "document tokens/s"]
-    header += ["GFLOP/s", "best of torch, GFLOP/s", "share", "kept up for seconds, GFLOP/s", "share"]
+    header += ["GFLOP/s", "best of torch, GFLOP/s", "share", "with attention", "kept up for seconds, GFLOP/s", "share"]
     dtype = results["settings"]["dtype"]
     rows = []
     for checkpoint, measured in columns_of(results):
@@ -176,6 +187,8 @@ def ceiling_table(results: Json) -> str:
         cells += [number(plan["rows"] / seconds), number(plan["tokens"] / seconds)]
         cells.append(number(gflops(checkpoint, measured)))
         cells += [number(ceiling["gflops"]), f"{share:.1%}"] if ceiling and share else [NOTHING, NOTHING]
+        with_attention = share_with_attention(checkpoint, measured, dtype)
+        cells.append(f"{with_attention:.1%}" if with_attention else NOTHING)
         sustained = share_of_rate(checkpoint, measured, dtype, "sustained_gflops")
         cells += [number(ceiling["sustained_gflops"]), f"{sustained:.1%}"] if ceiling and sustained else [NOTHING] * 2
         rows.append([f"{checkpoint['name']}: {measured['set']}", *cells])
@@ -199,7 +212,7 @@ def full_report(results: Json, plot: str | None) -> str:
         speed_table(results, with_spread=True),
         "## Matrix products",
         ceiling_table(results),
-        "Attention is not counted, and of the last layer only what is needed.",
+        "Attention is counted only where the heading says so, and of the last layer only what is needed.",
         "## Where the time goes",
         "What a profiler sees of prm-score: on CPUs `perf`, all threads together; on GPUs NVIDIA's `ncu`.",
         *(profile_table(checkpoint) for checkpoint in results["checkpoints"] if "profile" in checkpoint),

@@ -21,7 +21,7 @@ from bench.program import REPOSITORY, label_ids_of, plan_of, version_of, write_p
 from bench.prompts import longest, read_prompts
 from bench.rivals import PRM_SCORE, RivalName
 from bench.rounds import Limits, measure_growth, measure_set
-from bench.work import estimated_flops, shape_of
+from bench.work import attention_flops, estimated_flops, shape_of
 
 ADDRESSES = REPOSITORY / "data" / "corpus" / "sotu"
 JUDGE = REPOSITORY / "data" / "tiny-judge"
@@ -251,7 +251,7 @@ class Run:
             documents.num_words,
             Input(texts, ids, documents.count),
             longest(prompts),
-            plan_of(program, checkpoint.folder, texts),
+            plan_of(program, checkpoint.folder, texts) | {"attention_flops": attention_flops(shape, prompts)},
             tuple(estimated_flops(shape, [one], shares_prefix=False) for one in prompts),
             tuple(estimated_flops(shape, [one], shares_prefix=True) for one in prompts),
         )

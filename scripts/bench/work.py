@@ -74,6 +74,19 @@ def needed_flops(shape: ModelShape, num_rows: int, num_answers: int) -> int:
     return 2 * (num_rows * (shape.num_hidden_layers - 1) * shape.layer_parameters + last_layer)
 
 
+def attention_flops(shape: ModelShape, documents: Sequence[DocumentPrompts]) -> int:
+    """Of attention's two products, with shared prefixes: each row with the keys and values that it sees, itself among
+    them; in the last layer of the rows that answer alone. PaLM (arXiv 2204.02311, appendix B) counts them in its model
+    FLOPs utilization, though for all rows as if they saw all of the sequence."""
+    seen = answering = 0
+    for prompts in documents:
+        answering += sum(len(prompt) for prompt in prompts)
+        for trunk in make_trunks(prompts):
+            seen += _seen(len(trunk.ids), 0)
+            seen += sum(_seen(len(branch.ids), branch.shared) for branch in trunk.branches)
+    return 4 * shape.hidden_size * ((shape.num_hidden_layers - 1) * seen + answering)
+
+
 def estimated_flops(shape: ModelShape, documents: Sequence[DocumentPrompts], shares_prefix: bool) -> float:
     """Attention too: what a time is predicted from."""
     return sum(_estimate(shape, prompts, shares_prefix) for prompts in documents)
@@ -89,7 +102,11 @@ def _estimate(shape: ModelShape, prompts: DocumentPrompts, shares_prefix: bool) 
     return flops
 
 
+def _seen(num_rows: int, num_before: int) -> int:
+    """By `num_rows` rows that see `num_before` rows and, each, those of their own up to themselves; added up."""
+    return num_rows * num_before + num_rows * (num_rows + 1) // 2
+
+
 def _rows_flops(shape: ModelShape, num_rows: int, num_before: int) -> float:
-    """`num_rows` rows that see `num_before` rows and, each, those of their own up to themselves."""
-    seen = num_rows * num_before + num_rows * (num_rows + 1) / 2
+    seen = _seen(num_rows, num_before)
     return shape.num_hidden_layers * (2.0 * shape.layer_parameters * num_rows + 4.0 * shape.hidden_size * seen)

@@ -57,10 +57,6 @@ class OutputOptions:
     overwrite: bool
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 class Output:
     """Where rows go. Used by one thread."""
 
@@ -111,7 +107,7 @@ class Output:
             return  # its rows were computed twice, after something died; they are the same
         part = self._part_of(rows)
         storage.write(self._part(block), part)
-        self.manifest.add(block._replace(part_sha256=_sha256(part)))
+        self.manifest.add(block._replace(part_sha256=hashlib.sha256(part).hexdigest()))
         if time.monotonic() - self._written_at >= max(
             _SECONDS_BETWEEN_MANIFESTS, _WORK_PER_MANIFEST * self._write_seconds
         ):
@@ -170,9 +166,12 @@ class Output:
             self._expect_parts(there)
         return there
 
-    def _part(self, block: FinishedBlock) -> Place:
+    def _name_of_part(self, block: FinishedBlock) -> str:
         ending = self._kind.format if self._kind.is_folder else "jsonl"
-        return self._folder.inside(f"part-{block.file:05}-{block.number:07}.{ending}")
+        return f"part-{block.file:05}-{block.number:07}.{ending}"
+
+    def _part(self, block: FinishedBlock) -> Place:
+        return self._folder.inside(self._name_of_part(block))
 
     def _part_names(self) -> list[str]:
         return [name for name in storage.names_in(self._folder) if name.startswith("part-")]
@@ -184,11 +183,15 @@ class Output:
         pq.write_table(table_of(rows), buffer)
         return bytes(buffer.getvalue().to_pybytes())
 
+    @staticmethod
+    def _is_whole(block: FinishedBlock, part: bytes) -> bool:
+        return hashlib.sha256(part).hexdigest() == block.part_sha256
+
     def _read_part(self, block: FinishedBlock) -> bytes:
         """Throws InputError, also if it is not what was written."""
         place = self._part(block)
         part = storage.read(place)
-        if _sha256(part) != block.part_sha256:
+        if not self._is_whole(block, part):
             raise InputError(f"{place.name}: is not what was written there (sha256); --resume scores it again")
         return part
 
@@ -219,14 +222,16 @@ class Output:
             storage.remove(self._target)
 
     def _drop_damaged_blocks(self) -> list[str]:
+        """Throws InputError if a part is there and cannot be read: nothing is known of it, so nothing is dropped."""
+        there = set(self._part_names())
         damaged = []
         for _, block in sorted(self.manifest.blocks.items()):
-            try:
-                self._read_part(block)
-            except InputError:
-                damaged.append(self._part(block).name)
-                self.manifest.remove(block)
-        return damaged
+            name = self._name_of_part(block)
+            if name not in there or not self._is_whole(block, storage.read(self._part(block))):
+                damaged.append(block)
+        for block in damaged:
+            self.manifest.remove(block)
+        return [self._part(block).name for block in damaged]
 
     def _drop_unknown_parts(self) -> None:
         """Parts that the manifest does not know yet are made again; a reader of a folder shall not see them before."""
@@ -234,7 +239,7 @@ class Output:
         self._remove([name for name in self._part_names() if name not in known])
 
     def _names_of_parts(self, manifest: Manifest) -> set[str]:
-        return {self._part(block).path.rsplit("/", 1)[-1] for block in manifest.blocks.values()}
+        return {self._name_of_part(block) for block in manifest.blocks.values()}
 
     def _expect_parts(self, manifest: Manifest) -> None:
         """Throws InputError if one is not there."""

@@ -501,6 +501,20 @@ class OutputTest(program.ProgramTest):
                 rows = b"".join(part.read_bytes() for part in sorted(folder.glob("part-*")))
                 self.assertEqual(rows or (self.folder / name).read_bytes(), b"0 0\n0 1\n1 0\n")
 
+    def test_a_part_that_cannot_be_read_just_now_is_no_damaged_one(self):
+        output = self.begun()
+        output.add(finished(0, 0), b"0 0\n")
+        output.close()
+        before = self.names()
+        again = self.output("out.jsonl", resume=True)
+        again.begin(RunIdentity(IDENTITY.fingerprint, 100, "x", (("a", 1), ("b", 2))))
+        down = InputError("part-00000-0000000.jsonl: cannot be read: Connection reset by peer")
+        with unittest.mock.patch.object(storage, "read", side_effect=down), self.assertRaisesRegex(InputError, "Connection reset"):
+            again.open()
+        self.assertEqual(self.names(), before)
+        self.finish(self.begun(resume=True))
+        self.assertEqual((self.folder / "out.jsonl").read_bytes(), b"0 0\n0 1\n1 0\n")
+
     def test_a_part_that_is_damaged_while_the_run_goes_on_is_not_joined(self):
         output = self.begun()
         output.add(finished(0, 0), b"0 0\n")

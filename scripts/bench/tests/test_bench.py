@@ -143,6 +143,26 @@ def test_last_layer_counts_only_what_is_needed() -> None:
     assert work.needed_flops(shape, 100, 100) == 2 * 100 * shape.layer_parameters
 
 
+def test_attention_counts_what_each_row_sees() -> None:
+    shape = work.ModelShape(8, 16, 3, 2, 1, 10, True)
+    prompts = [ids(9, 1, 9), ids(1, 2, 9, 3, 9), ids(1, 2, 3, 7, 5, 9)]
+    computed = {tuple(prompt[: end + 1]) for prompt in prompts for end in range(len(prompt))}  # what is shared, once
+    in_a_layer = 2 * 2 * 8 * sum(len(row) for row in computed)  # 8 numbers, multiplied and added, in two products
+    answering = 2 * 2 * 8 * sum(len(prompt) for prompt in prompts)
+    assert work.attention_flops(shape, [prompts]) == 2 * in_a_layer + answering
+    assert work.attention_flops(shape, [prompts, prompts]) == 2 * (2 * in_a_layer + answering)
+
+
+def test_attention_is_counted_in_a_row_of_its_own() -> None:
+    found = results()
+    without = report.share_of_ceiling(found["checkpoints"][0], found["checkpoints"][0]["sets"][0], "float32")
+    assert "attention's" not in report.speed_table(found)  # results of a time before it was counted
+    plan = found["checkpoints"][0]["sets"][0]["plan"]
+    plan["attention_flops"] = 2 * 10**9  # in 4 seconds, of 1 GFLOP/s
+    assert f"| the same, attention's products counted as well | {without + 0.5:.0%} |" in report.speed_table(found)
+    assert f" {without + 0.5:.1%} |" in report.ceiling_table(found)
+
+
 def test_sharing_saves_work() -> None:
     shape = SHAPES["tiny"]
     prompts = [array("i", [*range(64 * i), -1, -2, *range(64)]) for i in range(1, 9)]
