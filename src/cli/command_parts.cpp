@@ -67,7 +67,7 @@ std::string stop_reason(RunEnd end, const RunCounts& counts) {
 
 int finish_run(const FinishedRun& finished, const Options& options, const StopSignals& stop,
                std::chrono::steady_clock::time_point start) {
-  const auto& [end, run, hint] = finished;
+  const auto& [end, run, hint, warning] = finished;
   const std::string ending = end == RunEnd::kStopped     ? interrupted_by(stop)
                              : end == RunEnd::kMaxErrors ? "stopped by --max-errors"
                                                          : "";
@@ -80,6 +80,7 @@ int finish_run(const FinishedRun& finished, const Options& options, const StopSi
   if (end == RunEnd::kInput && run.counts.num_scored_rows == 0 && !hint.empty()) {
     print_warning("no line could be scored: " + hint);
   }
+  if (!warning.empty()) print_warning(warning);
   if (end == RunEnd::kStopped) return 128 + stop.signal_number();
   if (const auto reason = stop_reason(end, run.counts); !reason.empty()) print_error(reason);
   return exit_code(end, run.counts, options.errors_ok);

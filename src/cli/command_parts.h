@@ -42,7 +42,8 @@ void log_rows_so_far(const Options& options, const std::string& more_options = "
 struct FinishedRun {
   RunEnd end;
   const Metadata& run;
-  std::string hint;  // see BadRows
+  std::string hint;          // see BadRows
+  std::string warning = {};  // see KeptFields
 };
 
 // The exit code of a finished run, after telling the user how it ended. `start`: of the program.

@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/kept_fields.h"
 #include "prm_score/cli/messages.h"
 #include "prm_score/cli/progress_display.h"
 #include "prm_score/cli/scorer_options.h"
@@ -124,12 +125,14 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
   stop.finish_rows();
   PairSource source(reader, stop);
   BadRows bad_rows(options);
+  KeptFields kept_fields(options.fields.keep);
   PairRows rows(writer, metadata, bad_rows);
   RunEnd end = RunEnd::kInput;
   {
     ProgressDisplay progress(progress_style(options), reader.size(), {});
     const auto take = [&](const RowOrigin& origin, const DocumentReward& reward) {
       rows.take(origin, reward);
+      kept_fields.add(origin);
       progress.update(counts, origin.num_input_bytes);
       if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
       return end == RunEnd::kInput;
@@ -143,7 +146,8 @@ int score_pairs(const Options& options, StopSignals& stop, std::chrono::steady_c
   }
   log_pairs(*metadata.pairs);
   metadata.stopped_by = stop_reason(end, counts);
-  return finish_run({end, metadata, bad_rows.hint(reader.begins_as_array())}, options, stop, start);
+  return finish_run({end, metadata, bad_rows.hint(reader.begins_as_array()), kept_fields.warning()}, options, stop,
+                    start);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "prm_score/cli/commands.h"
+#include "prm_score/cli/kept_fields.h"
 #include "prm_score/cli/progress_display.h"
 #include "prm_score/cli/scorer_options.h"
 #include "prm_score/io/metadata.h"
@@ -97,11 +98,12 @@ struct Run {
   StopSignals& stop;
   Metadata& metadata;
   BadRows& bad_rows;
+  KeptFields& kept_fields;
 };
 
 // Scores what is left of the input.
 RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutput& output) {
-  const auto& [options, stop, metadata, bad_rows] = run;
+  const auto& [options, stop, metadata, bad_rows, kept_fields] = run;
   RunCounts& counts = metadata.counts;
   if (has_enough_errors(options, counts)) return RunEnd::kMaxErrors;
   RunEnd end = RunEnd::kInput;
@@ -111,6 +113,7 @@ RunEnd score_lines(const Run& run, Scorer& scorer, JsonlReader& reader, RowOutpu
     output.write(format_row(origin, reward), with_row, origin);
     counts = with_row;
     run.bad_rows.add(reward.error);
+    run.kept_fields.add(origin);
     progress.update(counts, origin.num_input_bytes);
     if (has_enough_errors(options, counts)) end = RunEnd::kMaxErrors;
     return end != RunEnd::kMaxErrors;
@@ -146,14 +149,16 @@ int score_documents(const Options& options, StopSignals& stop, std::chrono::stea
   output.begin(answered);
   stop.finish_rows();
   BadRows bad_rows(options);
-  const RunEnd end = score_lines({options, stop, metadata, bad_rows}, scorer, reader, output);
+  KeptFields kept_fields(options.fields.keep);
+  const RunEnd end = score_lines({options, stop, metadata, bad_rows, kept_fields}, scorer, reader, output);
   if (end == RunEnd::kInput) {
     output.finish(counts, exit_code(end, counts, options.errors_ok), reader.summary());
   } else {
     output.close();
   }
   metadata.stopped_by = stop_reason(end, counts);
-  return finish_run({end, metadata, bad_rows.hint(reader.begins_as_array())}, options, stop, start);
+  return finish_run({end, metadata, bad_rows.hint(reader.begins_as_array()), kept_fields.warning()}, options, stop,
+                    start);
 }
 
 int print_fingerprint(const Options& options, const StopSignals& stop) {

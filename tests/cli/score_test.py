@@ -67,6 +67,17 @@ class Rows(ProgramTest):
         self.assertTrue(output.startswith(b'{"line":1,"id":12345678901234567890123,"input":{"z":{"x" : [1.0, 1e400]},'
                                           b'"k":"\\u00e9\\/"},"reward":'), output)
 
+    def test_a_kept_field_that_no_line_has_is_told(self):
+        data = b'{"text":"a","label":1}\n{"text":"b"}\n[]\n'
+        told = b'prm-score: --keep: no line of this run had the field "lable"\n'
+        for progress in ("plain", "none"):
+            process = run("--keep", "lable,label", "--progress", progress, "--errors-ok", stdin=data)
+            self.assertEqual((process.returncode, process.stderr.count(told)), (0, 1), process.stderr)
+        pair = b'{"chosen":"a","rejected":"b","label":1}\n'
+        self.assertIn(told, run("pairs", "--keep", "lable", stdin=pair).stderr)
+        self.assertNotIn(b"--keep", run("pairs", "--keep", "label", stdin=pair).stderr)
+        self.assertNotIn(b"--keep", run("--keep", "label", stdin=b"").stderr)
+
     def test_spans_and_skipped_chunks(self):
         output = run("--spans", "--first-chunk", "skip", stdin=line("caf\u00e9 " * 70)).stdout
         (row,) = rows_of(output)
