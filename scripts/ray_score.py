@@ -10,7 +10,9 @@ to be the same on all nodes. Rows are, byte for byte, those of one run of prm-sc
 Inputs: files of JSON lines (plain, gzip or zstd) or of Parquet (by their ending, .parquet), local, then read on this
 machine, or by URI (s3://, gs://, hdfs://, what fsspec knows), then read anywhere on the cluster. A folder stands for
 the files in it whose names end with .jsonl, .ndjson, .json (perhaps .gz or .zst behind it) or .parquet and begin with
-neither _ nor a dot. Of Parquet, the columns are the fields, and a row's `line` is its number in the file.
+neither _ nor a dot. Of Parquet, the columns are the fields, and a row's `line` is its number in the file; what JSON has
+no number for (nan, infinity) is null. In Parquet output `id` is a string (of another value its JSON text; none or null:
+null), `input` the kept fields' JSON text.
 
 The input is cut into blocks of whole lines. Blocks go to the actors as these have room, and each finished one becomes a
 part of the output at once. An actor, process or node that dies costs the blocks it was scoring: they are scored again
@@ -25,8 +27,8 @@ This machine writes all of it.
 Before work starts the nodes' fingerprints are compared (prm-score --fingerprint): version, torch, checkpoint and
 options have to be the same. Another CPU or GPU is told: it may move the last digits.
 
-Exit codes: 0 every row scored; 1 stopped; 2 wrong usage; 3 finished, some rows are bad (0 with --errors-ok); 130 ended
-by Ctrl-C.
+Exit codes: 0 every row scored; 1 stopped; 2 wrong usage; 3 finished, some rows are bad (0 with --errors-ok); 130, 143
+ended by SIGINT (Ctrl-C), SIGTERM.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,7 +50,7 @@ from ray_scoring import storage
 from ray_scoring.blocks import BlockOptions, InputFile
 from ray_scoring.blocks_on_workers import ScorerCommand
 from ray_scoring.cluster import ActorResources, Cluster, ScorerArguments, Work, connect
-from ray_scoring.errors import InputError
+from ray_scoring.errors import InputError, UsageError
 from ray_scoring.fingerprint import Fingerprint, differences
 from ray_scoring.manifest import FinishedBlock, Manifest, RunIdentity
 from ray_scoring.output import Output, OutputKind, OutputOptions
@@ -232,6 +235,7 @@ class Run:
         if unused := [name for name in sorted(os.environ) if OPTION_VARIABLE.fullmatch(name)]:
             self._say(f"warning: {', '.join(unused)}: not used; options of prm-score follow --")
         connect(args.address)
+        signal.signal(signal.SIGTERM, _terminate)  # in place of Ray's
         cluster = Cluster(ActorResources(args.cpus_per_actor, args.gpus_per_actor, args.actors))
         fingerprint, machines = cluster.fingerprint(self._command)
         if machines:
@@ -247,6 +251,11 @@ class Run:
         self._compare_with_earlier(cluster, manifest, fingerprint, options)
         for name in self._output.open():
             self._say(f"warning: {name}: is not what was written there, and is scored again")
+        if foreign := self._output.foreign_names():
+            shown = f"{', '.join(foreign[:5])}{', ..' if len(foreign) > 5 else ''}"
+            self._say(f"warning: {args.output}: not of this run, and left there: {shown}")
+        if manifest.blocks:
+            self._say(f"goes on after {len(manifest.blocks)} blocks, {manifest.num_rows} rows")
         try:
             self._score(cluster, manifest, fingerprint, options)
             self._output.finish()
@@ -268,13 +277,12 @@ class Run:
             self._say(f"warning: --resume: the last digits of rewards may move: {different}")
         finished = {file: manifest.finished(file) for file in range(len(self._files))}
         cluster.check_finished(Work(self._files, options, {}), finished)
-        self._say(f"goes on after {len(manifest.blocks)} blocks, {manifest.num_rows} rows")
 
     def _score(self, cluster: Cluster, manifest: Manifest, fingerprint: Fingerprint, options: BlockOptions) -> None:
         finished = {file: sorted(manifest.finished(file)) for file in manifest.unfinished_files()}
         if not finished:
             return
-        num_bytes = sum(self._files[file].size for file in finished)
+        num_bytes = manifest.num_bytes_left()
         self._say(f"{len(finished)} files, {num_bytes / 1e6:.1f} MB, up to {cluster.num_actors} actors")
         names = [file.name for file in self._files]
         scored = cluster.scored_blocks(
@@ -283,6 +291,8 @@ class Run:
         with Progress(num_bytes, self._is_quiet, of_the_rest=bool(manifest.blocks)) as progress:
             for block in scored:
                 fields = {name: block[name] for name in FinishedBlock._fields if name in block}
+                for death in block["deaths"].splitlines():
+                    self._say(f"warning: {death}; another process scores what it had")
                 self._output.add(FinishedBlock(**fields, part_sha256=""), block["rows"])
                 progress.add(block["num_rows"], block["num_bad"], block["num_bytes"])
 
@@ -294,16 +304,25 @@ class Run:
             print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
 
 
+class Terminated(BaseException):
+    """By SIGTERM: as KeyboardInterrupt."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
 def main(argv: Sequence[str]) -> int:
     args = parse_arguments(argv)
     try:
         return Run(args).run()
     except (InputError, OSError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+        return 2 if isinstance(error, UsageError) else 1
+    except (KeyboardInterrupt, Terminated) as error:
+        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
         print(f"{PROGRAM}: interrupted: --resume goes on behind the finished blocks", file=sys.stderr)
-        return 130
+        return 128 + number
 
 
 if __name__ == "__main__":

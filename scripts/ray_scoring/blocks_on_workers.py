@@ -111,28 +111,39 @@ class BlockScorer:
 
     def _scored(self, block: dict[str, Any]) -> dict[str, Any]:
         file_json = json_of_name(self._names[block["file"]]) if len(self._names) > 1 else b""
-        rows = [placed(row, block["first_line"], file_json) for row in self._score(block)]
+        found, deaths = self._score(block)
+        rows = [placed(row, block["first_line"], file_json) for row in found]
         del block["data"]
-        return {**block, "num_rows": len(rows), "num_bad": sum(map(is_bad, rows)), "rows": b"".join(rows)}
+        counts = {"num_rows": len(rows), "num_bad": sum(map(is_bad, rows))}
+        return {**block, **counts, "rows": b"".join(rows), "deaths": "\n".join(death.splitlines()[0] for death in deaths)}
 
-    def _score(self, block: dict[str, Any]) -> list[bytes]:
-        """A process that dies is replaced."""
+    def _score(self, block: dict[str, Any]) -> tuple[list[bytes], list[str]]:
+        """The rows, and how processes ended over them: one that dies is replaced."""
         try:
             with self._pipe.shared():
-                return self._running().score(block["data"])
-        except ProcessEndedError:
-            return self._score_alone(block)
+                return self._try(block), []
+        except ProcessEndedError as error:
+            return self._score_alone(block, [str(error)])
 
-    def _score_alone(self, block: dict[str, Any]) -> list[bytes]:
+    def _score_alone(self, block: dict[str, Any], deaths: list[str]) -> tuple[list[bytes], list[str]]:
         """With no other block in the pipe, what kills the process is taken for the block's fault."""
         with self._pipe.alone():
-            for death in range(1, MOST_DEATHS):
+            while len(deaths) < MOST_DEATHS:
                 try:
-                    return self._running().score(block["data"])
+                    return self._try(block), deaths
                 except ProcessEndedError as error:
-                    last, num_deaths = error, death + 1
-        place = f"{self._names[block['file']]}: lines {block['first_line']} to {_last_line(block)}"
-        raise InputError(f"{place}: ended {num_deaths} processes, the last one so: {last}")
+                    deaths.append(str(error))
+        raise InputError(f"{self._place(block)}: ended {len(deaths)} processes, the last one so: {deaths[-1]}")
+
+    def _try(self, block: dict[str, Any]) -> list[bytes]:
+        """Errors say where."""
+        try:
+            return self._running().score(block["data"])
+        except (InputError, ProcessEndedError) as error:
+            raise type(error)(f"{socket.gethostname()}: {error}") from error
+
+    def _place(self, block: dict[str, Any]) -> str:
+        return f"{self._names[block['file']]}: lines {block['first_line']} to {_last_line(block)}"
 
     def _running(self) -> ScorerProcess:
         with self._starting:
@@ -148,7 +159,7 @@ class BlockScorer:
         found = take_fingerprint(self._command.program, self._command.options)
         if different := differences(self._expected.rows, found.rows, ("at the start", "now")):
             self._process.close()
-            raise InputError(f"{socket.gethostname()}: {different}")
+            raise InputError(different)
 
 
 def _last_line(block: dict[str, Any]) -> int:

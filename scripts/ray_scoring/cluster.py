@@ -266,7 +266,8 @@ def _answers(asked: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
         try:
             answers.append((name, ray.get(reference)))
         except ray.exceptions.RayError as error:
-            raise InputError(f"{name}: {_plain_error(error)}") from error
+            plain = _plain_error(error)
+            raise type(plain)(f"{name}: {plain}") from error
     return answers
 
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ray_scoring.errors import InputError
+from ray_scoring.errors import InputError, UsageError
 from ray_scoring.scorer_process import ending, quoted, start
 
 _VERSIONS = ("prm_score", "torch")
 _MOST_SHOWN = 100
+_WRONG_USAGE = 2
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,16 @@ class Fingerprint:
 
 
 def take_fingerprint(program: str, options: Sequence[str]) -> Fingerprint:
-    """Of prm-score with these options on this machine. Reads the whole checkpoint. Throws InputError."""
+    """Of prm-score with these options on this machine. Reads the whole checkpoint. Throws InputError, of wrong
+    options UsageError."""
     with tempfile.TemporaryFile() as stderr:
         process = start(program, [*options, "--fingerprint"], stderr.fileno())
         said, _ = process.communicate()
         stderr.seek(0)
         messages = stderr.read().decode("utf-8", errors="replace")
     if process.returncode != 0:
-        raise InputError(f"{program}: {ending(process.returncode)}{quoted(messages)}")
+        kind = UsageError if process.returncode == _WRONG_USAGE else InputError
+        raise kind(f"{program}: {ending(process.returncode)}{quoted(messages)}")
     return _parsed(program, said)
 
 

@@ -1,14 +1,15 @@
 """What a run that writes `--output` has done so far, and what it was asked for, as one JSON object.
 
-format       2
+format       3
 fingerprint  all that moves a byte of the output, as prm-score says it
 machine      what may move the last digits of rewards; a difference is told
 block_bytes  \\ as given: they shape the parts
 output       /  "file" or "folder", and its format
 inputs       [{"name": "docs.jsonl", "size": 12345}, ..]
-blocks       finished ones, whose parts are there: [file, number, first_line, num_lines, num_rows, num_bad, sha256 of
-             the lines, whether it is the last of its file, sha256 of the part], all counted as in blocks.py
+blocks       finished ones, whose parts are there: [file, number, first_line, num_lines, num_bytes, num_rows, num_bad,
+             sha256 of the lines, whether it is the last of its file, sha256 of the part], all counted as in blocks.py
 complete     whether --output is there
+sha256       of --output once it is there, if it is a file; else ""
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ray_scoring.errors import InputError
 from ray_scoring.fingerprint import Fingerprint, differences
 from ray_scoring.storage import Place, read, write
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class FinishedBlock(NamedTuple):
@@ -30,6 +31,7 @@ class FinishedBlock(NamedTuple):
     number: int
     first_line: int
     num_lines: int
+    num_bytes: int
     num_rows: int
     num_bad: int
     sha256: str
@@ -59,6 +61,7 @@ class Manifest:
     identity: RunIdentity
     blocks: dict[tuple[int, int], FinishedBlock] = field(default_factory=dict)
     is_complete: bool = False
+    output_sha256: str = ""
     _hashes: dict[int, dict[int, str]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -68,6 +71,14 @@ class Manifest:
     @property
     def num_bad(self) -> int:
         return sum(block.num_bad for block in self.blocks.values())
+
+    def num_bytes_left(self) -> int:
+        """Of the input, about."""
+        left = {file: self.identity.inputs[file][1] for file in self.unfinished_files()}
+        for block in self.blocks.values():
+            if block.file in left:
+                left[block.file] -= block.num_bytes
+        return sum(max(0, num_bytes) for num_bytes in left.values())
 
     def finished(self, file: int) -> dict[int, str]:
         """Hashes of a file's finished blocks, by their numbers."""
@@ -103,6 +114,7 @@ def write_manifest(place: Place, manifest: Manifest) -> None:
         "inputs": [{"name": name, "size": size} for name, size in identity.inputs],
         "blocks": [list(block) for _, block in sorted(manifest.blocks.items())],
         "complete": manifest.is_complete,
+        "sha256": manifest.output_sha256,
     }
     write(place, json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n")
 
@@ -116,7 +128,7 @@ def read_manifest(place: Place) -> Manifest:
         inputs = tuple((str(entry["name"]), int(entry["size"])) for entry in value["inputs"])
         fingerprint = Fingerprint(dict(value["fingerprint"]), dict(value["machine"]))
         identity = RunIdentity(fingerprint, int(value["block_bytes"]), str(value["output"]), inputs)
-        manifest = Manifest(identity, is_complete=bool(value["complete"]))
+        manifest = Manifest(identity, is_complete=bool(value["complete"]), output_sha256=str(value["sha256"]))
         for fields in value["blocks"]:
             manifest.add(_block(fields))
         return manifest
@@ -126,9 +138,9 @@ def read_manifest(place: Place) -> Manifest:
 
 def _block(fields: Sequence[Any]) -> FinishedBlock:
     *numbers, sha256, is_last, part_sha256 = fields
-    file, number, first_line, num_lines, num_rows, num_bad = map(int, numbers)
+    file, number, first_line, num_lines, num_bytes, num_rows, num_bad = map(int, numbers)
     return FinishedBlock(
-        file, number, first_line, num_lines, num_rows, num_bad, str(sha256), bool(is_last), str(part_sha256)
+        file, number, first_line, num_lines, num_bytes, num_rows, num_bad, str(sha256), bool(is_last), str(part_sha256)
     )
 
 

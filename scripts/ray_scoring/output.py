@@ -92,6 +92,8 @@ class Output:
                 self._clear()
             else:
                 self._expect_no_other_run()
+            if _SUCCESS in storage.names_in(self._folder):
+                self._remove([_SUCCESS])
             damaged = self._drop_damaged_blocks()
             self._drop_unknown_parts()
             self._write_manifest()
@@ -113,6 +115,13 @@ class Output:
         ):
             self._write_manifest()
 
+    def foreign_names(self) -> list[str]:
+        """Of an output folder's files, those that no run wrote: a reader of the folder may take them for parts."""
+        if not self._kind.is_folder:
+            return []
+        ours = {self._manifest_place.path.rsplit("/", 1)[-1], _SUCCESS, *self._part_names()}
+        return [name for name in storage.names_in(self._folder) if name not in ours and not name.endswith(storage.ASIDE)]
+
     def finish(self) -> None:
         """All blocks are there. Throws InputError."""
         missing = self.manifest.unfinished_files()
@@ -123,6 +132,7 @@ class Output:
             storage.write(self._folder.inside(_SUCCESS), b"")
         else:
             self._join()
+            self.manifest.output_sha256 = storage.sha256_of(self._target)
         self.manifest.is_complete = True
         self._write_manifest()
         if not self._kind.is_folder:
@@ -144,7 +154,7 @@ class Output:
         """That has come to its end after this one had looked."""
         if not self._is_resumed:
             self._expect_nothing_there()
-        elif read_manifest(self._manifest_place) != self.manifest:
+        elif self._resumed(self.manifest.identity) != self.manifest:
             raise InputError(f"{self._manifest_place.name}: another run has written there meanwhile")
 
     def _in_the_way(self) -> Iterator[Place]:
@@ -160,11 +170,21 @@ class Output:
         there = read_manifest(self._manifest_place)
         if different := why_not_resumed(there, identity):
             raise InputError(f"{self._manifest_place.name}: --resume: another run: {different}")
-        if there.is_complete and not storage.exists(self._target):
-            raise InputError(f"{self._target.name}: was complete, but is not there; --overwrite begins anew")
-        if there.is_complete and self._kind.is_folder:
-            self._expect_parts(there)
+        if there.is_complete:
+            there.is_complete = self._is_still_complete(there)
         return there
+
+    def _is_still_complete(self, there: Manifest) -> bool:
+        """A folder's parts can be made again one by one; a file cannot: throws InputError."""
+        if not storage.exists(self._target):
+            raise InputError(f"{self._target.name}: was complete, but is not there; --overwrite begins anew")
+        if self._kind.is_folder:
+            return _SUCCESS in storage.names_in(self._folder) and not self._damaged_blocks(there)
+        if storage.sha256_of(self._target) != there.output_sha256:
+            raise InputError(
+                f"{self._target.name}: was complete, but is not what was written there (sha256); --overwrite begins anew"
+            )
+        return True
 
     def _name_of_part(self, block: FinishedBlock) -> str:
         ending = self._kind.format if self._kind.is_folder else "jsonl"
@@ -221,30 +241,25 @@ class Output:
         if not self._kind.is_folder and storage.exists(self._target):
             storage.remove(self._target)
 
+    def _damaged_blocks(self, manifest: Manifest) -> list[FinishedBlock]:
+        """Whose part is not there, or not what was written. Throws InputError if one is there and cannot be read."""
+        names = set(self._part_names())
+        return [
+            block
+            for _, block in sorted(manifest.blocks.items())
+            if self._name_of_part(block) not in names or not self._is_whole(block, storage.read(self._part(block)))
+        ]
+
     def _drop_damaged_blocks(self) -> list[str]:
-        """Throws InputError if a part is there and cannot be read: nothing is known of it, so nothing is dropped."""
-        there = set(self._part_names())
-        damaged = []
-        for _, block in sorted(self.manifest.blocks.items()):
-            name = self._name_of_part(block)
-            if name not in there or not self._is_whole(block, storage.read(self._part(block))):
-                damaged.append(block)
+        damaged = self._damaged_blocks(self.manifest)
         for block in damaged:
             self.manifest.remove(block)
         return [self._part(block).name for block in damaged]
 
     def _drop_unknown_parts(self) -> None:
         """Parts that the manifest does not know yet are made again; a reader of a folder shall not see them before."""
-        known = self._names_of_parts(self.manifest)
+        known = {self._name_of_part(block) for block in self.manifest.blocks.values()}
         self._remove([name for name in self._part_names() if name not in known])
-
-    def _names_of_parts(self, manifest: Manifest) -> set[str]:
-        return {self._name_of_part(block) for block in manifest.blocks.values()}
-
-    def _expect_parts(self, manifest: Manifest) -> None:
-        """Throws InputError if one is not there."""
-        for name in sorted(self._names_of_parts(manifest).difference(self._part_names())):
-            raise InputError(f"{self._folder.inside(name).name}: a part of the manifest: no such file")
 
     def _remove(self, names: list[str]) -> None:
         storage.remove_files(self._folder, names)

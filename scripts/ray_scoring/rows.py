@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
         pa.field("error", pa.string()),
     ]
 )
-"""Of Parquet output. `id`: a string as it is, anything else as JSON text; `input`: JSON text."""
+"""Of Parquet output. `id`: a string as it is, null as null, anything else as JSON text; `input`: JSON text."""
 
 
 def placed(row: bytes, first_line: int, file_json: bytes) -> bytes:
@@ -75,7 +75,7 @@ def _fields(row: bytes) -> dict[str, Any]:
             begin = place + len(key)
             place = _end_of_value(row, begin)
             text = row[begin:place].decode()
-            fields[name] = json.loads(text) if text.startswith('"') else text
+            fields[name] = json.loads(text) if text.startswith('"') else None if text == "null" else text
     rest = json.loads(b"{" + row[place + 1 :], parse_float=str)
     fields |= rest
     if rest["reward"] is not None:

@@ -5,10 +5,11 @@ What is written appears under its name only when it is whole: written aside, the
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,16 +137,29 @@ def read(place: Place) -> bytes:
         return stream.read()
 
 
+def sha256_of(place: Place) -> str:
+    """Throws InputError."""
+    digest = hashlib.sha256()
+    with reading(place) as stream:
+        while piece := stream.read(1 << 24):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
 @contextmanager
 def writing(place: Place, aside: str = ASIDE) -> Iterator[Any]:
     """A stream to a file that gets its name when the block is left, and never if by an exception. Throws InputError."""
     temporary = place.beside(aside)
     try:
-        with temporary.filesystem.open_output_stream(temporary.path) as stream:
-            yield stream
-        if place.is_local:
-            _sync(temporary.path)
-        place.filesystem.move(temporary.path, place.path)
+        try:
+            with temporary.filesystem.open_output_stream(temporary.path) as stream:
+                yield stream
+            if place.is_local:
+                _sync(temporary.path)
+            place.filesystem.move(temporary.path, place.path)
+        except BaseException:
+            _remove_if_possible(temporary)
+            raise
     except OSError as error:
         raise InputError(f"{place.name}: cannot be written: {reason(error)}") from error
 
@@ -176,6 +190,11 @@ def remove_files(folder: Place, names: list[str]) -> None:
     """Throws InputError."""
     for name in names:
         remove(folder.inside(name))
+
+
+def _remove_if_possible(place: Place) -> None:
+    with suppress(OSError):
+        place.filesystem.delete_file(place.path)
 
 
 def remove(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -80,6 +81,10 @@ RunState parse_run_state(const std::string& text, const std::string& name) {
     RunState state;
     for (const auto& [key, value] : json.at("fingerprint").items()) state.fingerprint[key] = value.dump();
     state.recorded = json.at("recorded").get<std::map<std::string, std::string>>();
+    if (auto threads = state.recorded.extract("threads")) {  // the name that it had at first
+      threads.key() = "threads_per_replica";
+      state.recorded.insert(std::move(threads));
+    }
     const Json& progress = json.at("progress");
     state.progress.num_bytes = progress.at("bytes").get<int64_t>();
     if (state.progress.num_bytes < 0) {

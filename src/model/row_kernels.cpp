@@ -10,26 +10,26 @@
 
 #include "vectorised.h"
 
-#define PRM_SCORE_INLINE inline __attribute__((always_inline))
-
 namespace prm_score {
 namespace {
 
 using BFloat16 = c10::BFloat16;
 using Lanes = std::array<float, kLanes>;
 
-PRM_SCORE_INLINE float load(const float* from) { return *from; }
-PRM_SCORE_INLINE float load(const BFloat16* from) { return std::bit_cast<float>(static_cast<uint32_t>(from->x) << 16); }
-PRM_SCORE_INLINE void store(float value, float* to) { *to = value; }
+PRM_SCORE_INLINED float load(const float* from) { return *from; }
+PRM_SCORE_INLINED float load(const BFloat16* from) {
+  return std::bit_cast<float>(static_cast<uint32_t>(from->x) << 16);
+}
+PRM_SCORE_INLINED void store(float value, float* to) { *to = value; }
 
 // To the nearest, ties to even. A nan stays one.
-PRM_SCORE_INLINE void store(float value, BFloat16* to) {
+PRM_SCORE_INLINED void store(float value, BFloat16* to) {
   const auto bits = std::bit_cast<uint32_t>(value);
   const uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
   to->x = static_cast<uint16_t>((bits & 0x7fffffffU) > 0x7f800000U ? 0x7fc0U : rounded);
 }
 
-PRM_SCORE_INLINE float sum_of(const Lanes& lanes) {
+PRM_SCORE_INLINED float sum_of(const Lanes& lanes) {
   Lanes sums = lanes;
   for (int64_t width = kLanes / 2; width > 0; width /= 2) {
     for (int64_t i = 0; i < width; ++i) sums[i] += sums[i + width];
@@ -39,7 +39,7 @@ PRM_SCORE_INLINE float sum_of(const Lanes& lanes) {
 
 // Sum of term(i) for i from 0 to size - 1.
 template <typename Term>
-PRM_SCORE_INLINE float lane_sum(int64_t size, Term term) {
+PRM_SCORE_INLINED float lane_sum(int64_t size, Term term) {
   Lanes lanes = {};
   int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes) {
@@ -50,7 +50,7 @@ PRM_SCORE_INLINE float lane_sum(int64_t size, Term term) {
 }
 
 // e^x = 2^n e^r with n = round(x / ln 2); ln 2 in two parts, so that r is exact; e^r by its Taylor series, |r| < 0.35.
-PRM_SCORE_INLINE float exp_of(float x) {
+PRM_SCORE_INLINED float exp_of(float x) {
   constexpr float kLog2E = 1.44269504F, kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
   constexpr float kLowest = -87.0F, kHighest = 88.0F;
   x = x < kLowest ? kLowest : x;
@@ -72,14 +72,14 @@ PRM_SCORE_INLINE float exp_of(float x) {
 }
 
 template <typename From, typename To>
-PRM_SCORE_INLINE void rms_norm(const From* row, const float* weight, int64_t size, float eps, To* out) {
+PRM_SCORE_INLINED void rms_norm(const From* row, const float* weight, int64_t size, float eps, To* out) {
   const float sum = lane_sum(size, [&](int64_t i) { return load(row + i) * load(row + i); });
   const float scale = 1.0F / std::sqrt(sum / static_cast<float>(size) + eps);
   for (int64_t i = 0; i < size; ++i) store(load(row + i) * scale * weight[i], out + i);
 }
 
 template <typename T>
-PRM_SCORE_INLINE void rotate(T* head, const float* cos, const float* sin, int64_t half) {
+PRM_SCORE_INLINED void rotate(T* head, const float* cos, const float* sin, int64_t half) {
   for (int64_t i = 0; i < half; ++i) {
     const float first = load(head + i), second = load(head + half + i);
     store(first * cos[i] - second * sin[i], head + i);
@@ -88,7 +88,7 @@ PRM_SCORE_INLINE void rotate(T* head, const float* cos, const float* sin, int64_
 }
 
 template <typename T>
-PRM_SCORE_INLINE void silu_multiply(const T* gate, const T* up, int64_t size, T* out) {
+PRM_SCORE_INLINED void silu_multiply(const T* gate, const T* up, int64_t size, T* out) {
   for (int64_t i = 0; i < size; ++i) {
     const float x = load(gate + i);
     store(x / (1.0F + exp_of(-x)) * load(up + i), out + i);
@@ -96,12 +96,12 @@ PRM_SCORE_INLINE void silu_multiply(const T* gate, const T* up, int64_t size, T*
 }
 
 template <typename T>
-PRM_SCORE_INLINE void add(const T* row, int64_t size, float* sum) {
+PRM_SCORE_INLINED void add(const T* row, int64_t size, float* sum) {
   for (int64_t i = 0; i < size; ++i) sum[i] += load(row + i);
 }
 
 template <typename From, typename To>
-PRM_SCORE_INLINE void scale(const From* from, float factor, int64_t size, To* to) {
+PRM_SCORE_INLINED void scale(const From* from, float factor, int64_t size, To* to) {
   for (int64_t i = 0; i < size; ++i) store(load(from + i) * factor, to + i);
 }
 

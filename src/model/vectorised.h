@@ -21,11 +21,11 @@ inline constexpr float kRoundToInteger = 12582912.0F;
 
 inline int64_t rounded_up(int64_t number, int64_t multiple) { return (number + multiple - 1) / multiple * multiple; }
 
-// Elements from one row to the next where columns are walked down: an odd number of cache lines, so that the rows
-// spread over all sets of a cache.
+// Elements from one row to the next where columns are walked down: an odd number of cache lines, the least that hold
+// the row, so that the rows spread over all sets of a cache.
 inline int64_t spread_stride(int64_t row_size, int64_t element_size) {
   const int64_t line = 64 / element_size;
-  return rounded_up(row_size, 2 * line) + line;
+  return (rounded_up(row_size, line) / line | 1) * line;
 }
 
 }  // namespace prm_score

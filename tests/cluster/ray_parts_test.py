@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import socket
 import sys
 import threading
 import time
@@ -264,11 +265,11 @@ class ProcessTest(unittest.TestCase):
             scorer.score(b"{}\npoison\n")
 
 
-class ActorTest(unittest.TestCase):
+class ActorTest(program.ProgramTest):
     """BlockScorer as an actor of two threads."""
 
-    def scored(self, *blocks):
-        scorer = BlockScorer(ScorerCommand(STUB, ("--stub", "dies")), take_fingerprint(STUB, []), ["docs.jsonl"])
+    def scored(self, *blocks, mode=("dies",)):
+        scorer = BlockScorer(ScorerCommand(STUB, ("--stub", *mode)), take_fingerprint(STUB, []), ["docs.jsonl"])
         tables = [
             pa.table({name: [value] for name, value in vars(Block(0, number, 1, data, 2)).items()})
             for number, data in enumerate(blocks)
@@ -280,8 +281,16 @@ class ActorTest(unittest.TestCase):
         for _ in range(3):
             bad, *good = self.scored(b"{}\npoison\n", *[b"{}\n" * 100] * 5)
             self.assertEqual([block["num_rows"] for block in good], [100] * 5)
-            killed = "docs.jsonl: lines 1 to 2: ended 3 processes, the last one so: prm-score: killed by SIGKILL"
+            here = socket.gethostname()
+            killed = f"docs.jsonl: lines 1 to 2: ended 3 processes, the last one so: {here}: prm-score: killed by SIGKILL"
             self.assertIn(killed, bad["error"])
+            for death in (line for block in good for line in block["deaths"].splitlines()):
+                self.assertEqual(death, f"{here}: prm-score: killed by SIGKILL, without a message")
+
+    def test_a_process_that_ends_once_is_told(self):
+        marker = self.write("alive", b"")
+        (scored,) = self.scored(b"{}\n{}\n", mode=("dies-once", str(marker)))
+        self.assertEqual((scored["num_rows"], scored["deaths"].count("killed by SIGKILL")), (2, 1))
 
     def test_errors_pass_through(self):
         scorer = BlockScorer(ScorerCommand("/no/such", ()), take_fingerprint(STUB, []), ["docs.jsonl"])
@@ -393,7 +402,7 @@ IDENTITY = RunIdentity(Fingerprint({"a": 1}, {"cpu": "x"}), 100, "file, jsonl", 
 
 
 def finished(file, number, is_last=False):
-    return FinishedBlock(file, number, 1, 1, 1, 0, "00", is_last, "")
+    return FinishedBlock(file, number, 1, 1, 4, 1, 0, "00", is_last, "")
 
 
 class ManifestTest(program.ProgramTest):
@@ -446,6 +455,10 @@ class OutputTest(program.ProgramTest):
         output.begin(RunIdentity(IDENTITY.fingerprint, 100, "x", (("a", 1), ("b", 2))))
         output.open()
         return output
+
+    def begun_manifest(self, name):
+        output = self.output(name, resume=True)
+        return output.begin(RunIdentity(IDENTITY.fingerprint, 100, "x", (("a", 1), ("b", 2))))
 
     def finish(self, output):
         for file, number, is_last in ((1, 0, True), (0, 1, True), (0, 0, False)):
@@ -521,13 +534,40 @@ class OutputTest(program.ProgramTest):
         self.write("out.jsonl.parts/part-00000-0000000.jsonl", b"0 1\n")
         with self.assertRaisesRegex(InputError, "part-00000-0000000.jsonl: is not what was written there"):
             self.finish(output)
-        self.assertFalse((self.folder / "out.jsonl").exists())
+        output.close()
+        self.assertFalse([name for name in self.names() if "parts" not in name], "neither whole nor half")
 
-    def test_a_part_of_a_complete_folder_that_is_gone_is_told(self):
-        self.finish(self.begun(name="out/"))
-        (self.folder / "out/part-00001-0000000.jsonl").unlink()
-        with self.assertRaisesRegex(InputError, "out/part-00001-0000000.jsonl: a part of the manifest: no such file"):
-            self.begun(name="out/", resume=True)
+    def test_a_part_of_a_complete_folder_that_is_not_what_was_written_is_made_again(self):
+        part, success = self.folder / "out/part-00001-0000000.jsonl", self.folder / "out/_SUCCESS"
+        for damage in (part.unlink, lambda: part.write_bytes(b""), lambda: part.write_bytes(b"1 7\n"), success.unlink):
+            self.finish(self.begun(name="out/", overwrite=True))
+            self.assertTrue(self.begun_manifest("out/").is_complete)
+            damage()
+            self.assertFalse(self.begun_manifest("out/").is_complete)
+            again = self.begun(name="out/", resume=True)
+            self.assertFalse(success.exists())
+            self.assertEqual(again.manifest.unfinished_files(), [] if part.exists() else [1])
+            self.finish(again)
+            self.assertEqual((part.read_bytes(), success.read_bytes()), (b"1 0\n", b""))
+
+    def test_a_complete_file_that_is_not_what_was_written_is_told(self):
+        file = self.folder / "out.jsonl"
+        for data in (b"", b"0 0\n0 1\n1 7\n"):
+            self.finish(self.begun(overwrite=True))
+            self.assertTrue(self.begun_manifest("out.jsonl").is_complete)
+            file.write_bytes(data)
+            with self.assertRaisesRegex(InputError, "out.jsonl: was complete, but is not what was written there"):
+                self.begun(resume=True)
+
+    def test_what_is_left_to_read(self):
+        output = self.begun()
+        self.assertEqual(output.manifest.num_bytes_left(), 1 + 2)
+        for size, left in ((0, 1 + 2), (1, 2), (5, 2)):  # sizes of blocks are estimates
+            output.manifest.add(finished(0, 0)._replace(num_bytes=size))
+            self.assertEqual(output.manifest.num_bytes_left(), left)
+        output.manifest.add(finished(1, 0, True)._replace(num_bytes=0))
+        self.assertEqual(output.manifest.num_bytes_left(), 0)
+        output.close()
 
     def test_two_runs_never_write_one_output(self):
         output = self.begun()

@@ -258,6 +258,23 @@ class KillsTest(RayTest):
         self.cluster.remove_node(doomed, allow_graceful=False)
         self.assertIsNone(process.poll())
         self.assertEqual(process.wait(PATIENCE_S), 3, (self.folder / "said").read_text())
+        self.assertIn(
+            "prm-score: killed by SIGKILL, without a message; another process scores what it had",
+            (self.folder / "said").read_text(),
+        )
+        self.assert_rows()
+
+    def test_a_signal_leaves_what_can_be_resumed(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process = self.start(*self.arguments, "--overwrite", options=self.options)
+            self.wait_until(lambda: len(self.parts()) >= 3, process)
+            process.send_signal(number)
+            self.assertEqual(process.wait(PATIENCE_S), 128 + number, (self.folder / "said").read_text())
+            self.assertEqual((self.folder / "said").read_text().splitlines()[-1],
+                             "ray_score: interrupted: --resume goes on behind the finished blocks")  # fmt: skip
+            self.assertFalse(self.out.exists())
+        process = self.start(*self.arguments, "--resume", options=self.options)
+        self.assertEqual(process.wait(PATIENCE_S), 3, (self.folder / "said").read_text())
         self.assert_rows()
 
     def test_all_of_it_and_resume(self):
@@ -310,8 +327,9 @@ class KillsTest(RayTest):
 
     def test_a_line_that_ends_every_process_stops_the_run(self):
         docs = self.write("docs.jsonl", b"{}\n" * 30 + b"poison\n" + b"{}\n" * 30)
-        killed = "docs.jsonl: lines 21 to 39: ended 3 processes, the last one so: prm-score: killed by SIGKILL"
-        stopped = "prm-score: exit code 1\n  prm-score: out of memory"
+        here = socket.gethostname()
+        killed = f"docs.jsonl: lines 21 to 39: ended 3 processes, the last one so: {here}: prm-score: killed by SIGKILL"
+        stopped = f"{here}: prm-score: exit code 1\n  prm-score: out of memory"
         for mode, message in (("dies", killed), ("stops", stopped)):
             done = self.score(
                 docs, "--output", self.out, "--overwrite", "--block-bytes", "60", scorer=STUB, options=("--stub", mode)
@@ -387,13 +405,17 @@ class BadInputTest(RayTest):
                 (("--address", nobody), (), f"--address {nobody}: no cluster answers: "),
                 (("--address", "nonsense"), (), "--address: expected HOST:PORT, auto or local, found 'nonsense'"),
                 (("--gpus-per-actor", "1"), (), "expected a node with 1 CPUs and 1 GPUs for an actor, found 3 nodes"),
-                ((), ("--chunk-sise", "1"), "exit code 2\n  prm-score: "),
-                ((), (str(self.docs),), "--fingerprint: expected no files"),
                 ((), ("--model", "/no/such"), "/no/such"),
             ):
                 with self.subTest(message):
                     self.assert_refused(self.score(self.docs, *self.output, *arguments, options=options), message)
                     self.assert_nothing_left()
+            for options, message in (
+                (("--chunk-sise", "1"), "exit code 2\n  prm-score: "),
+                ((str(self.docs),), "--fingerprint: expected no files"),
+            ):
+                self.assert_refused(self.score(self.docs, *self.output, options=options), message, code=2)
+                self.assert_nothing_left()
             self.assert_refused(
                 self.score(self.docs, *self.output, scorer="/no/such"), "/no/such: cannot be run: No such file"
             )

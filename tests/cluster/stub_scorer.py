@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Stands in for prm-score where its numbers do not matter: --stub MODE makes it misbehave. The ids of its rows are the
-GPUs it sees."""
+"""Stands in for prm-score where its numbers do not matter: --stub MODE makes it misbehave, --stub dies-once FILE while
+FILE is there. The ids of its rows are the GPUs it sees."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,13 @@ FINGERPRINT = {
     **{"--text-field": "text", "--id-field": "id", "--context-field": None, "--keep": [], "--keep-all": False},
     "--max-line-bytes": 1 << 28,
 }
+
+
+def remove_if_there(path):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+        return True
+    return False
 
 
 def main():
@@ -28,6 +36,8 @@ def main():
         if not line.strip():
             continue
         time.sleep({"slow": 0.2, "dies": 0.002}.get(mode, 0))
+        if mode == "dies-once" and remove_if_there(sys.argv[sys.argv.index("--stub") + 2]):
+            os.kill(os.getpid(), signal.SIGKILL)
         if mode == "dies" and b"poison" in line:
             os.kill(os.getpid(), signal.SIGKILL)
         if mode == "stops" and b"poison" in line:

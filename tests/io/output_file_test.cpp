@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <map>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -128,6 +129,13 @@ TEST_F(OutputFileTest, RefusesAnotherRowInPlaceOfOneThatIsThere) {
   EXPECT_THROW(output.write(row(7), counts(3), "h"), Error);
   output.close();
   EXPECT_EQ(read(".partial"), row(1) + row(2) + row(3));
+}
+
+TEST_F(OutputFileTest, AnEarlierNameOfTheThreadsIsRead) {
+  state_.recorded = {{"cpu", "X"}, {"threads", "3"}};
+  make_partial(1, 1);
+  const std::map<std::string, std::string> expected = {{"cpu", "X"}, {"threads_per_replica", "3"}};
+  EXPECT_EQ(parse_run_state(read(".state"), "state").recorded, expected);
 }
 
 TEST(RecordedDifferences, SayWhatFollowsFromThem) {
