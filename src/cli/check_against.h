@@ -15,8 +15,8 @@ namespace prm_score {
 void expect_rereadable(const std::vector<std::string>& files);
 
 // Scores the documents in the run's own precision and in options.against, one after the other, and prints how far the
-// rewards are from each other. Returns 0, or the code of a run that was stopped. Throws Error if there is no document,
-// or the files change in between.
+// rewards are from each other. Returns 0, kSomeRowsAreBad if lines had to be left out, or the code of a run that was
+// stopped. Throws Error if there is no document that can be scored, or the files change in between.
 [[nodiscard]] int check_against(const Options& options, StopSignals& stop, std::chrono::steady_clock::time_point start,
                                 Metadata& metadata);
 

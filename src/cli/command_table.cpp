@@ -43,7 +43,8 @@ constexpr std::string_view kEnvironmentNote =
 constexpr std::string_view kExitCodesNote =
     "Exit codes: 0 every row scored; 1 stopped by an error; 2 wrong usage; 3 finished, some rows are bad;\n"
     "129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM; 141 the reader of the output went away.\n"
-    "Of check: 0 same; 1 moved; 2 wrong usage; 4 could not run.";
+    "Of check: 0 same; 1 moved; 2 wrong usage; 4 could not run. Of check --against: 0 compared; 3 but for bad lines; "
+    "2; 4.";
 
 }  // namespace
 

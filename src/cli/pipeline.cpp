@@ -43,7 +43,7 @@ RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWrit
 
 int exit_code(RunEnd end, const RunCounts& counts, bool errors_ok) {
   if (end == RunEnd::kMaxErrors) return 1;
-  return counts.num_bad_rows > 0 && !errors_ok ? 3 : 0;
+  return counts.num_bad_rows > 0 && !errors_ok ? kSomeRowsAreBad : 0;
 }
 
 }  // namespace prm_score

@@ -101,6 +101,15 @@ DriftResult compare(const Pass& there, const Pass& now) {
   return result;
 }
 
+// The dtype of --against. Throws Error.
+std::string resolve_there(const Options& there) {
+  try {
+    return resolve_device(scorer_options(there)).dtype;
+  } catch (const Error& error) {
+    throw Error("--against " + there.dtype + ": " + error.what());
+  }
+}
+
 }  // namespace
 
 void expect_rereadable(const std::vector<std::string>& files) {
@@ -123,8 +132,8 @@ int check_against(const Options& options, StopSignals& stop, std::chrono::steady
   Options other = options;
   other.dtype = options.against;
   // What is wrong with either is to be known now, not after the first pass.
-  const std::string there_dtype = resolve_device(scorer_options(other)).dtype;
   const std::string now_dtype = resolve_device(scorer_options(options)).dtype;
+  const std::string there_dtype = resolve_there(other);
   if (now_dtype == there_dtype) {
     print_warning("--against " + there_dtype + ": the run itself computes in " + there_dtype +
                   ", so nothing can differ (--dtype is what to compare)");
@@ -138,8 +147,9 @@ int check_against(const Options& options, StopSignals& stop, std::chrono::steady
   of_other.times.reset();
   const Pass there = score_all(other, stop, of_other);
   const RunEnd end = stop.requested() ? RunEnd::kStopped : RunEnd::kInput;
-  if (const int code = finish_run({end, metadata, now.hint}, options, stop, start); end == RunEnd::kStopped)
+  if (const int code = finish_run({end, metadata, now.hint}, options, stop, start); end == RunEnd::kStopped) {
     return code;
+  }
   if (there.input_sha256 != now.input_sha256 || there.documents.size() != now.documents.size()) {
     throw Error("documents: expected the same lines when they are read again, found others");
   }
@@ -149,8 +159,10 @@ int check_against(const Options& options, StopSignals& stop, std::chrono::steady
   result.now = now_dtype;
   report.write(format_drift_report(result));
   report.finish();
+  const bool has_all = result.num_bad_rows == 0;
   metadata.drift = std::move(result);
-  return 0;
+  if (!metadata.drift->all) throw Error("documents: expected at least one that can be scored, found none");
+  return has_all ? 0 : kSomeRowsAreBad;
 }
 
 }  // namespace prm_score

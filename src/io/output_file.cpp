@@ -112,6 +112,15 @@ std::string read_at(int fd, const std::string& path, int64_t offset, size_t num_
   return bytes;
 }
 
+// The first `num_bytes` of a file.
+void hash_file(int fd, const std::string& path, int64_t num_bytes, Sha256& hash) {
+  constexpr int64_t kBlockBytes = 1 << 20;
+  for (int64_t begin = 0; begin < num_bytes; begin += kBlockBytes) {
+    const auto size = static_cast<size_t>(std::min(kBlockBytes, num_bytes - begin));
+    hash.update(read_at(fd, path, begin, size));
+  }
+}
+
 }  // namespace
 
 class OutputFile::Impl {
@@ -144,7 +153,7 @@ class OutputFile::Impl {
     if (!file_.is_open()) begin_afresh();
     if (!warning.empty()) there_bytes_ = answered.num_bytes;  // another machine's rows would not be the same
     end_at(there_bytes_);                                     // a torn last row goes
-    hash_rows_there(answered.num_bytes);
+    hash_file(file_.get(), partial(), answered.num_bytes, rows_sha256_);
     written_ = answered;
     written_.counts.num_lines = num_lines;
     written_.input_sha256 = input_sha256;
@@ -248,6 +257,7 @@ class OutputFile::Impl {
     num_rows_there = answered.num_rows();
     if (has_output) {
       expect_size(path_, answered.num_bytes, /*may_be_longer=*/false);
+      if (!there.rows_sha256.empty()) expect_rows(there.rows_sha256);
     } else {
       expect_size(partial(), answered.num_bytes, /*may_be_longer=*/true);
       if (!is_complete()) find_rows_there();
@@ -268,13 +278,16 @@ class OutputFile::Impl {
     return shard ? "shard " + std::to_string(*shard) : "no shard";
   }
 
-  // The first `num_bytes` of F.partial.
-  void hash_rows_there(int64_t num_bytes) {
-    constexpr int64_t kBlockBytes = 1 << 20;
-    for (int64_t begin = 0; begin < num_bytes; begin += kBlockBytes) {
-      const auto size = static_cast<size_t>(std::min(kBlockBytes, num_bytes - begin));
-      rows_sha256_.update(read_at(file_.get(), partial(), begin, size));
-    }
+  // Of a complete output. Throws Error if its rows are not those that were written.
+  void expect_rows(const std::string& expected) const {
+    const Descriptor file(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.is_open()) throw file_error(path_, "cannot be read", errno);
+    Sha256 hash;
+    hash_file(file.get(), path_, answered.num_bytes, hash);
+    const std::string found = hash.hex();
+    if (found == expected) return;
+    throw Error(path_ + ": expected the rows that were written, found others: SHA-256 " + expected + " in its state, " +
+                found + " now; --overwrite scores them again");
   }
 
   // The whole rows behind those that the state knows of.

@@ -27,7 +27,8 @@ Precision parse_precision(std::string_view name, c10::Device device, Quantizatio
   if (stored == Quantization::kInt8 && name == "auto") return parse_precision("int8", device, stored);
   if (stored == Quantization::kInt8 && name != "int8") {
     throw Error("--dtype " + std::string(name) +
-                ": expected auto or int8, as the checkpoint is quantised (prm-score quantize)");
+                ": expected auto or int8, as the checkpoint is quantised; the one that it was made of gives the same "
+                "rewards with --dtype int8");
   }
   if (name == "auto") return {.dtype = device.is_cpu() ? c10::kFloat : c10::kBFloat16};
   if (name == "float32") return {.dtype = c10::kFloat};

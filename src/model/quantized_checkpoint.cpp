@@ -106,6 +106,10 @@ bool write_weights(const LoadedModel& model, const Contents& contents, const fs:
     for (const FusedLayer& fused : contents.fused()) {
       if (!(rounded_layers(i, num_layers).*fused.is_rounded)) continue;
       const Int8Tensors tensors = int8_tensors((layer.*fused.linear).weight.contiguous());
+      if (!tensors.scales.isfinite().all().item<bool>()) {
+        throw Error(layer_prefix(i) + fused.name + ": expected finite weights, found others (prm-score info --verify " +
+                    "says where)");
+      }
       writer.write(bytes_of(tensors.packed));
       scales.push_back(tensors.scales);
     }

@@ -72,7 +72,7 @@ RandomSource::RandomSource(uint64_t seed, bool has_head, int64_t expected_bytes)
 bool RandomSource::contains(const std::string& name) const { return has_head_ || name != "lm_head.weight"; }
 
 at::Tensor RandomSource::packed(const std::string& name, int64_t /*num_bytes*/) const {
-  throw Error("--random-weights: " + name + ": expected a config.json without quantization_config");
+  throw Error("--random-weights: expected a config.json without quantization_config, found one");
 }
 
 at::Tensor RandomSource::tensor(const std::string& name, const std::vector<int64_t>& shape) const {

@@ -65,7 +65,7 @@ class AgainstTest(program.ProgramTest):
     def test_is_the_difference_of_two_runs(self):
         metadata = self.folder / "run.json"
         done = run("check", "--against", "float32", self.docs, "--dtype", "int8", "--metadata", metadata)
-        self.assert_exit(done, 0)
+        self.assert_exit(done, 3)
         drift = json.loads(metadata.read_bytes())["drift"]
         exact, rounded = self.rewards("--dtype", "float32"), self.rewards("--dtype", "int8")
         self.assertIsNone(exact[3])
@@ -87,14 +87,14 @@ class AgainstTest(program.ProgramTest):
         self.assertRegex(lines[-1], r'^largest: line [123], id "[abc]": \S+ in float32, \S+ in int8$')
 
     def test_of_the_same_dtype_is_nothing(self):
-        done = run("check", "--against", "int8", self.docs, "--dtype", "int8")
+        done = run("check", "--against", "int8", self.docs, "--dtype", "int8", "--limit", 3)
         self.assert_exit(done, 0, "--against int8: the run itself computes in int8")
         self.assertRegex(done.stdout.decode(), r"\|difference\|, largest +0 \(0 %\) +0\n")
 
     def test_long_documents_have_a_column(self):
         self.write("docs.jsonl", FIXTURES + line(TEXTS["b"] * 3, id="long") + line(TEXTS["b"] * 4, id="longer"))
         done = run("check", "--against", "bfloat16", self.docs, "--dtype", "int8")
-        self.assert_exit(done, 0)
+        self.assert_exit(done, 3)
         self.assertRegex(done.stdout.decode(), r"\n +all +>= 4 chunks\ndocuments +5 +3\n")
 
     def test_reads_files_twice(self):
@@ -114,7 +114,7 @@ class AgainstTest(program.ProgramTest):
         self.assertEqual(json.loads(metadata.read_bytes())["exit_code"], 4)
         bad = self.write("bad.jsonl", b"{}\n")
         done = run("check", "--against", "float32", bad)
-        self.assert_exit(done, 0)
+        self.assert_exit(done, 4, "documents: expected at least one that can be scored, found none")
         self.assertEqual(done.stdout, b"float32 against float32: rewards of 0 documents (1 bad line left out)\n")
 
 

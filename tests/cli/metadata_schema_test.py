@@ -110,7 +110,7 @@ class SchemaTest(MetadataTest):
             self.metadata_of("--self-check", "--random-weights", config, "--dtype", "bfloat16", stdin=line()),
             self.metadata_of("--no-prefix-sharing", stdin=line()),
             self.metadata_of("check", "--against", "float32", "--dtype", "int8", self.write("docs.jsonl", line("Fellow citizens of the Senate. " * 60) * 2)),
-            self.metadata_of("check", "--against", "float32", self.write("bad.jsonl", b"?\n")),
+            self.metadata_of("check", "--against", "float32", self.write("bad.jsonl", b"?\n"), code=4),
             self.metadata_of("pairs", stdin=PAIR),
             self.metadata_of("pairs", stdin=b"?\n", code=3),
             self.metadata_of("pairs", stdin=PAIR + b'{"subset": "hard"}\n', code=3),

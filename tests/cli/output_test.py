@@ -237,8 +237,13 @@ class OutputTest(program.ProgramTest):
 
     def test_a_complete_output_that_has_been_changed_is_refused(self):
         self.score()
-        self.out.write_bytes(self.out.read_bytes() + b"{}\n")
-        self.assert_stopped(self.score("--resume"), str(self.out), "bytes, as were written")
+        whole = self.out.read_bytes()
+        for changed, message in ((whole + b"{}\n", "bytes, as were written"), (whole[:-1], "bytes, as were written"),
+                                 (whole.replace(b'"num_chunks":1', b'"num_chunks":2', 1), "the rows that were written")):
+            self.out.write_bytes(changed)
+            self.assert_stopped(self.score("--resume"), str(self.out), message)
+        self.out.write_bytes(whole)
+        self.assertEqual(self.score("--resume").returncode, 3)
 
     def test_resume_from_a_pipe(self):
         whole, _ = self.half_done()

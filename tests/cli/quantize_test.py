@@ -87,7 +87,7 @@ class QuantizeTest(ProgramTest):
             done = run(DOCS, "--dtype", dtype, model=self.judge)
             self.assert_exit(done, 1, f"--dtype {dtype}: expected auto or int8")
         against = run("check", "--against", "float32", DOCS, model=self.judge)
-        self.assert_exit(against, 4, "--dtype float32: expected auto")
+        self.assert_exit(against, 4, "--against float32: --dtype float32: expected auto or int8, as the checkpoint is quantised; ")
         again = run("quantize", self.folder / "twice", model=self.judge)
         self.assert_exit(again, 1, "quantization_config: expected weights as trained")
         self.assertFalse((self.folder / "twice").exists())
@@ -113,6 +113,21 @@ class QuantizeTest(ProgramTest):
         out = self.folder / "rows.jsonl"
         self.assert_exit(run(DOCS, "--output", out, "--dtype", "int8"), 0)
         self.assert_exit(run(DOCS, "--output", out, "--resume", model=self.judge), 1, "SHA-256 of config.json")
+
+    def test_weights_that_are_not_finite_are_refused(self):
+        model = self.folder / "broken"
+        shutil.copytree(MODEL, model)
+        data = bytearray((MODEL / "model.safetensors").read_bytes())
+        (length,) = struct.unpack("<Q", data[:8])
+        begin, _ = json.loads(data[8 : 8 + length])["model.layers.1.mlp.down_proj.weight"]["data_offsets"]
+        for value in (0x7FC0, 0xFF80):  # nan, -inf
+            struct.pack_into("<H", data, 8 + length + begin + 200, value)
+            (model / "model.safetensors").write_bytes(data)
+            done = run("quantize", self.judge, model=model)
+            self.assert_exit(done, 1, "model.layers.1.mlp.down_proj: expected finite weights, found others (prm-score info")
+            self.assertFalse(self.judge.exists())
+            found = run("info", "--verify", model=model)
+            self.assertIn("model.layers.1.mlp.down_proj.weight", found.stdout.decode() + found.stderr.decode())
 
     def test_interrupted_it_leaves_nothing(self):
         layers = 400  # a second of work

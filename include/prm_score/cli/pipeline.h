@@ -46,6 +46,8 @@ RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWrit
 inline constexpr int kClosedPipeExitCode = 141;
 
 // Exit code of a run that no Error and no signal ended: 0, 1 or 3.
+inline constexpr int kSomeRowsAreBad = 3;
+
 [[nodiscard]] int exit_code(RunEnd end, const RunCounts& counts, bool errors_ok);
 
 }  // namespace prm_score
