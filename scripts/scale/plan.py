@@ -106,11 +106,22 @@ def start_seconds(lane: Lane, stages: Stages, assumed: Assumptions) -> float:
     return hashing + assumed.weight_bytes / assumed.disk_bytes_per_second + SELF_CHECK_SECONDS
 
 
-def billion(lane: Lane, name: str, lengths: Sequence[int], stages: Stages, assumed: Assumptions, cores: int) -> Billion:
-    units = 1 if lane.unit == H200 else cores
+@dataclass(frozen=True)
+class CpuWorker:
+    """`busy_share`: of the time of its cores, while they score."""
+
+    cores: int
+    busy_share: float = 1.0
+
+
+def billion(
+    lane: Lane, name: str, lengths: Sequence[int], stages: Stages, assumed: Assumptions, worker: CpuWorker
+) -> Billion:
+    units = 1 if lane.unit == H200 else worker.cores
+    busy_share = 1 if lane.unit == H200 else worker.busy_share
     per_million, _ = lane.seconds_per_million(name, lengths)
     tokens = work_of(lengths, lane.prompts).tokens / len(lengths)
-    per_document = per_million * tokens / 1e6 / units
+    per_document = per_million * tokens / 1e6 / (units * busy_share)
     total = per_document * assumed.documents
     input_bytes = stages.page_bytes * assumed.documents
     reading = input_bytes * stages.pass_per_byte

@@ -28,7 +28,7 @@ from scale.costs import (
 )
 from scale.lengths import DISTRIBUTIONS, PAGES
 from scale.measure import STAGES
-from scale.plan import MARK_SECONDS, Assumptions, Billion, Stages, billion, stages_of
+from scale.plan import MARK_SECONDS, Assumptions, Billion, CpuWorker, Stages, billion, stages_of
 
 Json = dict[str, Any]
 SMALL = "0.5b-bfloat16"
@@ -241,7 +241,7 @@ def accuracy(model: Model) -> str:
     _, worst, of = max(held_out, key=lambda one: one[0])
     scaling = max(model.scaling, key=lambda one: abs(one.error))
     shares = model.busy_shares
-    busy = f" Two threads keep two cores {median(shares):.0%} busy (m); more were not measured." if shares else ""
+    busy = f" Two threads keep two cores {median(shares):.0%} busy (m), which the workers below count; more were not measured." if shares else ""
     return (
         f"On documents that it did not see the fit says {too(worst.error)} at worst ({worst.name}, {of.title}, "
         f"{of.dtype}), the scaling from {JUDGES[SMALL].title} to a measured {JUDGES[LARGER].title} "
@@ -307,4 +307,5 @@ def conclusions(model: Model, assumed: Assumptions) -> str:
 
 
 def _plan(lane: Lane, model: Model, assumed: Assumptions, cores: int) -> Billion:
-    return billion(lane, PAGES.name, PAGES.lengths(), model.stages, assumed, cores)
+    worker = CpuWorker(cores, median(model.busy_shares) if model.busy_shares else 1.0)
+    return billion(lane, PAGES.name, PAGES.lengths(), model.stages, assumed, worker)

@@ -374,7 +374,7 @@ ASSUMED = plan.Assumptions({costs.CORE: 0.05, costs.H200: 3.6})
 
 def test_a_billion_documents() -> None:
     lane = costs.Lane("7B", "bfloat16", costs.H200, Cost(0, 0.036, 0, 0), UNCUT, {})
-    found = plan.billion(lane, "pages", [400], STAGES_SECONDS, ASSUMED, cores=8)
+    found = plan.billion(lane, "pages", [400], STAGES_SECONDS, ASSUMED, plan.CpuWorker(8, 0.5))
     assert found.workers_for_a_day == pytest.approx(36e6 / 86400)
     assert found.dollars == pytest.approx(36_000)  # 10,000 hours
     assert found.documents_per_hour == pytest.approx(100_000)
@@ -389,10 +389,15 @@ def test_a_billion_documents() -> None:
 
 def test_a_worker_of_more_cores_takes_less_time_and_as_much_money() -> None:
     lane = costs.Lane("0.5B", "bfloat16", costs.CORE, Cost(0, 4.0, 0, 0), UNCUT, {}, start_seconds=1.5)
-    one, four = (plan.billion(lane, "pages", [400], STAGES_SECONDS, ASSUMED, cores=cores) for cores in (1, 4))
+    one, four = (plan.billion(lane, "pages", [400], STAGES_SECONDS, ASSUMED, plan.CpuWorker(cores)) for cores in (1, 4))
     assert one.workers_for_a_day == pytest.approx(4 * four.workers_for_a_day)
     assert one.dollars == pytest.approx(four.dollars) == pytest.approx(4e9 / 3600 * 0.05)
     assert one.start_seconds == four.start_seconds == 1.5
+    idle = plan.billion(lane, "pages", [400], STAGES_SECONDS, ASSUMED, plan.CpuWorker(4, busy_share=0.5))
+    assert idle.workers_for_a_day == pytest.approx(2 * four.workers_for_a_day)
+    assert idle.dollars == pytest.approx(2 * four.dollars)  # idle cores are paid for
+    assert idle.documents_per_hour == pytest.approx(four.documents_per_hour / 2)
+    assert idle.fed_units == pytest.approx(2 * four.fed_units)
 
 
 def stages_part() -> Json:
