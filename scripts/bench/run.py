@@ -114,6 +114,7 @@ class Run:
 
     def _start_up(self) -> Json:
         """Of prm-score on the shipped judge."""
+        _say("starts of prm-score")
         workload_file = self._settings.work / "documents" / "first-row.jsonl"
         write_documents(workload_file, make_documents(self._addresses, DocumentSet(FIRST_ROW_WORDS, 1)))
         line = workload_file.read_bytes().splitlines()[0]
@@ -127,7 +128,7 @@ class Run:
         name = f"{settings.shape}-{settings.file_dtype}-{settings.seed}"
         folder = settings.work / "checkpoints" / (name if device == "cpu" else f"{name}-{device}")
         if not folder.exists():
-            print(f"bench: making {folder.name}", file=sys.stderr, flush=True)
+            _say(f"making {folder.name}")
             arguments = ["--shape", settings.shape, "--dtype", settings.file_dtype, "--seed", str(settings.seed)]
             arguments += ["--device", device]
             command: list[str | Path] = [self._reference(), "-m", "bench.make_checkpoint", folder]
@@ -185,6 +186,7 @@ class Run:
         chosen, dtype = sets[min(1, len(sets) - 1)], self._settings.dtype
         folder, documents = opener.checkpoint.folder, chosen.input.documents
         measure = profile if self._machine.device == "cpu" else profile_gpu
+        _say(f"{opener.checkpoint.name}: profile")
         found = measure(opener.program, folder, documents, dtype, self._machine, self._settings.work)
         return {"set": chosen.name, **found}
 
@@ -204,6 +206,7 @@ class Run:
         settings = self._settings
         baseline = self._baseline()
         lanes = [baseline, *group]
+        _say(f"{found['name']}: opening {', '.join(lane.name.text for lane in lanes)}")
         try:
             opener.open_baseline(baseline)
             for lane in group:
@@ -225,12 +228,13 @@ class Run:
         settings = self._settings
         arguments = ["--threads", str(self._machine.threads), "--device", self._machine.device]
         arguments += ["--rows", str(settings.ceiling_rows), "--seconds", str(settings.ceiling_seconds)]
+        _say(f"{found['name']}: matrix products")
         for dtype in ("float32", "bfloat16") if self._machine.device == "cpu" else (settings.dtype,):
             command = [self._reference(), "-m", "bench.ceiling", folder, "--dtype", dtype, *arguments]
             try:
                 measured = json.loads(run_tool(command, self._machine, "bench.ceiling"))
             except RivalError as error:
-                print(f"bench: {error}", file=sys.stderr, flush=True)
+                _say(str(error))
                 continue
             known = found["ceiling"].get(dtype)
             found["ceiling"][dtype] = _better_ceiling(known, measured) if known else measured
@@ -255,6 +259,11 @@ class Run:
             tuple(estimated_flops(shape, [one], shares_prefix=False) for one in prompts),
             tuple(estimated_flops(shape, [one], shares_prefix=True) for one in prompts),
         )
+
+
+def _say(text: str) -> None:
+    """Minutes may pass before the next one."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def _better_ceiling(known: Json, measured: Json) -> Json:
