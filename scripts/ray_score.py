@@ -292,7 +292,7 @@ class Run:
             for block in scored:
                 fields = {name: block[name] for name in FinishedBlock._fields if name in block}
                 for death in block["deaths"].splitlines():
-                    self._say(f"warning: {death}; another process scores what it had")
+                    self._say(f"warning: {death}; another one takes its place")
                 self._output.add(FinishedBlock(**fields, part_sha256=""), block["rows"])
                 progress.add(block["num_rows"], block["num_bad"], block["num_bytes"])
 

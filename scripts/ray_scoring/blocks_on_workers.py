@@ -99,6 +99,7 @@ class BlockScorer:
         self._pipe = _PipeAccess()
         self._starting = threading.Lock()
         self._process: ScorerProcess | None = None
+        self._deaths: list[str] = []
 
     def __call__(self, table: pa.Table) -> pa.Table:
         (block,) = table.to_pylist()
@@ -111,29 +112,29 @@ class BlockScorer:
 
     def _scored(self, block: dict[str, Any]) -> dict[str, Any]:
         file_json = json_of_name(self._names[block["file"]]) if len(self._names) > 1 else b""
-        found, deaths = self._score(block)
-        rows = [placed(row, block["first_line"], file_json) for row in found]
+        rows = [placed(row, block["first_line"], file_json) for row in self._score(block)]
         del block["data"]
         counts = {"num_rows": len(rows), "num_bad": sum(map(is_bad, rows))}
-        return {**block, **counts, "rows": b"".join(rows), "deaths": "\n".join(death.splitlines()[0] for death in deaths)}
+        return {**block, **counts, "rows": b"".join(rows), "deaths": self._take_deaths()}
 
-    def _score(self, block: dict[str, Any]) -> tuple[list[bytes], list[str]]:
-        """The rows, and how processes ended over them: one that dies is replaced."""
+    def _score(self, block: dict[str, Any]) -> list[bytes]:
+        """A process that dies is replaced."""
         try:
             with self._pipe.shared():
-                return self._try(block), []
-        except ProcessEndedError as error:
-            return self._score_alone(block, [str(error)])
+                return self._try(block)
+        except ProcessEndedError:
+            return self._score_alone(block)
 
-    def _score_alone(self, block: dict[str, Any], deaths: list[str]) -> tuple[list[bytes], list[str]]:
+    def _score_alone(self, block: dict[str, Any]) -> list[bytes]:
         """With no other block in the pipe, what kills the process is taken for the block's fault."""
         with self._pipe.alone():
-            while len(deaths) < MOST_DEATHS:
+            for death in range(1, MOST_DEATHS):
                 try:
-                    return self._try(block), deaths
+                    return self._try(block)
                 except ProcessEndedError as error:
-                    deaths.append(str(error))
-        raise InputError(f"{self._place(block)}: ended {len(deaths)} processes, the last one so: {deaths[-1]}")
+                    last, num_deaths = error, death + 1
+        place = f"{self._names[block['file']]}: lines {block['first_line']} to {_last_line(block)}"
+        raise InputError(f"{place}: ended {num_deaths} processes, the last one so: {last}")
 
     def _try(self, block: dict[str, Any]) -> list[bytes]:
         """Errors say where."""
@@ -142,12 +143,17 @@ class BlockScorer:
         except (InputError, ProcessEndedError) as error:
             raise type(error)(f"{socket.gethostname()}: {error}") from error
 
-    def _place(self, block: dict[str, Any]) -> str:
-        return f"{self._names[block['file']]}: lines {block['first_line']} to {_last_line(block)}"
+    def _take_deaths(self) -> str:
+        """A line for each process that was replaced since the last call, whether it had a block or not."""
+        with self._starting:
+            deaths, self._deaths = self._deaths, []
+        return "\n".join(deaths)
 
     def _running(self) -> ScorerProcess:
         with self._starting:
             if self._process is None or self._process.has_ended:
+                if self._process is not None:
+                    self._deaths.append(f"{socket.gethostname()}: {str(self._process.error).splitlines()[0]}")
                 max_line_bytes = self._expected.rows["--max-line-bytes"]
                 self._process = ScorerProcess(self._command.program, self._command.options, max_line_bytes)
                 self._check_fingerprint()  # while it loads its model

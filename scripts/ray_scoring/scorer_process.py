@@ -71,8 +71,13 @@ class ScorerProcess:
 
     @property
     def has_ended(self) -> bool:
+        return self.error is not None
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it has ended; None while it has not."""
         with self._answering:
-            return self._error is not None
+            return self._error
 
     def _feed(self, lines: bytes) -> _Answer:
         parts = lines.split(b"\n")[:-1]

@@ -292,6 +292,17 @@ class ActorTest(program.ProgramTest):
         (scored,) = self.scored(b"{}\n{}\n", mode=("dies-once", str(marker)))
         self.assertEqual((scored["num_rows"], scored["deaths"].count("killed by SIGKILL")), (2, 1))
 
+    def test_a_process_that_ends_between_blocks_is_told(self):
+        scorer = BlockScorer(ScorerCommand(STUB, ()), take_fingerprint(STUB, []), ["docs.jsonl"])
+        table = pa.table({name: [value] for name, value in vars(Block(0, 0, 1, b"{}\n", 1)).items()})
+        self.assertEqual(scorer(table).to_pylist()[0]["deaths"], "")
+        process = scorer._process
+        process.close()
+        while not process.has_ended:
+            time.sleep(0.01)
+        self.assertIn("killed by SIGKILL", scorer(table).to_pylist()[0]["deaths"])
+        self.assertEqual(scorer(table).to_pylist()[0]["deaths"], "")
+
     def test_errors_pass_through(self):
         scorer = BlockScorer(ScorerCommand("/no/such", ()), take_fingerprint(STUB, []), ["docs.jsonl"])
         self.assertEqual(scorer(pa.table({"error": ["x"]})).to_pylist(), [{"error": "x"}])
