@@ -346,6 +346,24 @@ def test_a_second_run_into_the_same_folder_is_refused(
     assert run(documents, out, *options).returncode == 0
 
 
+def test_splices_of_texts_without_spaces(tmp_path: Path) -> None:
+    documents, out = tmp_path / "docs.jsonl", tmp_path / "out"
+    texts = [
+        "".join(f"{chr(0x4E00 + (17 * i + k) % 5000)}山川{chr(0x5E00 + i)}。" for i in range(150)) for k in range(4)
+    ]
+    documents.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    options = ("--purpose", "evaluate", "--kinds", "splice", "--evaluated-strengths", "0.5")
+    done = run(documents, out, *options)
+    assert done.returncode == 0, done.stderr
+    versions = list(read_versions(out / "versions.jsonl"))
+    lengths = {v.document: len(v.text) for v in versions if v.kind == "real"}
+    spliced = [v for v in versions if v.kind == "splice"]
+    assert len(spliced) == 4
+    for version in spliced:
+        assert 0.8 < len(version.text) / lengths[version.document] < 1.25
+        assert 0.3 < sum(end - begin for begin, end in version.rejected) / len(version.text) < 0.7
+
+
 def test_out_that_is_a_file(documents: Path) -> None:
     done = run(documents, documents)
     assert done.returncode == 1

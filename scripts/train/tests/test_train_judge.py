@@ -290,6 +290,7 @@ def test_a_family_that_the_program_cannot_score_is_told_first(
     common = ("--out", tmp_path / "out", "--no-shared-context", "--compute-dtype", "float32", "--max-steps", 1)
     for start, warns in ((base, True), (write_base(tmp_path / "base"), False)):
         options = [*map(str, ("--base", start, "--data", data, *common, "--overwrite"))]
+        capsys.readouterr()
         assert train_judge.main(options) == 0
         said = capsys.readouterr().err
         expected = f"train_judge.py: warning: {start}: model_type: prm-score scores qwen2, qwen3, llama, mistral alone"
