@@ -6,9 +6,12 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from errors import InputError
+from writing import alone_in
 
 
 def number(kind: Callable[[str], float], low: float, high: float = math.inf) -> Callable[[str], float]:
@@ -47,12 +50,15 @@ def add_threads(parser: Any, default: int | None = None) -> None:
     parser.add_argument("--threads", type=positive, default=default, help=f"CPU threads (default: {shown})")
 
 
-def program_main(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
-    """Runs a script whose arguments are read, with their --threads and --seed, if it has them. Its errors are one line
-    on stderr; the exit code."""
+def program_main(
+    name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace, out: Path | None = None
+) -> int:
+    """Runs a script whose arguments are read, with their --threads and --seed, if it has them; the only one that writes
+    to the folder `out`. Its errors are one line on stderr; the exit code."""
     try:
-        _start_torch(getattr(args, "threads", None), getattr(args, "seed", None))
-        run(args)
+        with alone_in(out) if out else nullcontext():
+            _start_torch(getattr(args, "threads", None), getattr(args, "seed", None))
+            run(args)
     except (InputError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

@@ -9,7 +9,8 @@ is the middle one of each:
     char_noise           a fifth of it is the share of letters dropped, doubled, swapped or replaced
     repetition           the share of the text that says again what stood just before
     span_deletion        six tenths of it is the share of words left out, in runs of 1 to 6
-    splice               the share of sentences replaced, in runs of 1 to 3, by those of other texts
+    splice               the share of sentences replaced, in runs of 1 to 3, by those of other texts; the text grows to
+                         about twice its length at most
 """
 
 from __future__ import annotations
@@ -22,7 +23,18 @@ from dataclasses import dataclass
 
 from versions import Range, merged
 
-SENTENCE_START = re.compile(r"(?:(?<=[.!?;:])|(?<=[.!?][\"')”’]))\s+(?=[\"'“‘(]?[A-Z])|\n{2,}|\n(?=- )")
+_OTHER_ENDS, _CLOSING = "。！？｡।॥", "」』”’）〉》"
+SENTENCE_START = re.compile(
+    r"(?:(?<=[.!?;:])|(?<=[.!?][\"')”’]))\s+(?=[\"'“‘(]?[A-Z])|\n{2,}|\n(?=- )"
+    rf"|(?:(?<=[{_OTHER_ENDS}])|(?<=[{_OTHER_ENDS}][{_CLOSING}]))\s*(?=[^\s{_OTHER_ENDS}{_CLOSING}])"
+)
+"""Chinese, Japanese and Hindi sentences end without a space or a capital letter behind them."""
+LONG_SENTENCE = 600
+"""Longer than nearly all sentences of prose: what has more characters and line ends, code say, is cut at these."""
+LONGEST_SPLICED = 1000
+"""Characters of a sentence that a splice takes whole."""
+SPLICE_ROOM = 500
+"""Characters that splices may add to a text beyond its own number."""
 MARGIN = 40
 """A change is felt around its place: this many characters before and after it count as made worse, too."""
 
@@ -76,7 +88,17 @@ def split_sentences(text: str) -> tuple[list[str], list[str]]:
         sentences.append(text[begin : match.start()])
         gaps.append(match.group())
         begin = match.end()
-    return [*sentences, text[begin:]], [*gaps, ""]
+    return _split_long([*sentences, text[begin:]], [*gaps, ""])
+
+
+def _split_long(sentences: Sequence[str], gaps: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Those of more than LONG_SENTENCE characters at their line ends. Prose that is wrapped keeps its sentences."""
+    out: tuple[list[str], list[str]] = [], []
+    for sentence, gap in zip(sentences, gaps, strict=True):
+        parts = re.split(r"(\s*\n\s*)(?=\S)", sentence) if len(sentence) > LONG_SENTENCE else [sentence]
+        out[0].extend(parts[::2])
+        out[1].extend([*parts[1::2], gap])
+    return out
 
 
 def _words_and_gaps(text: str) -> tuple[list[str], list[str]]:
@@ -195,7 +217,9 @@ def delete_spans(rng: random.Random, text: str, strength: float) -> Damaged:
 
 
 def splice(rng: random.Random, text: str, strength: float, others: Sequence[str]) -> Damaged:
-    """Each run that is put in comes from another place of one of `others` (at least one text, not empty)."""
+    """Each run that is put in comes from another place of one of `others` (at least one text, not empty). A sentence
+    without an end in sight, or for which there is no room any more, is cut to the length of the one that it replaces.
+    """
     sentences, gaps = split_sentences(text)
     replaced = set(_some(rng, len(sentences), strength))
     foreign = [[s for s in split_sentences(other)[0] if s.strip()] for other in others]
@@ -204,6 +228,7 @@ def splice(rng: random.Random, text: str, strength: float, others: Sequence[str]
         raise ValueError("splice: expected at least one other text with words in it, found none")
     writer, run, at = _Writer(), 0, 0
     source: list[str] = []
+    room = len(text) + SPLICE_ROOM
     for i, (sentence, gap) in enumerate(zip(sentences, gaps, strict=True)):
         if i not in replaced:
             writer.keep(sentence + gap)
@@ -212,10 +237,22 @@ def splice(rng: random.Random, text: str, strength: float, others: Sequence[str]
         if run == 0:
             source = rng.choice(foreign)
             run, at = rng.randint(1, 3), rng.randrange(len(source))
-        writer.change(source[at % len(source)])
+        foreign_sentence = source[at % len(source)]
+        if len(foreign_sentence) > LONGEST_SPLICED or len(foreign_sentence) - len(sentence) > room:
+            foreign_sentence = _beginning(foreign_sentence, max(1, len(sentence)))
+        room -= len(foreign_sentence) - len(sentence)
+        writer.change(foreign_sentence)
         writer.keep(gap)
         run, at = run - 1, at + 1
     return writer.finish(margin=0)
+
+
+def _beginning(text: str, length: int) -> str:
+    """At most `length` characters, whole words where it has words."""
+    if len(text) <= length:
+        return text
+    end = max(text.rfind(space, 0, length + 1) for space in " \n")
+    return text[: end if end > length // 2 else length]
 
 
 DAMAGES: dict[str, Damage] = {

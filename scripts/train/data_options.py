@@ -23,7 +23,12 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     """Ends the program, with exit code 2, if they make no sense."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("documents", type=Path, nargs="+", help="JSON lines with a text field, *.txt files, or folders of them")
+    add(
+        "documents",
+        type=Path,
+        nargs="+",
+        help="JSON lines with a text field, *.txt files, or folders of them; gzip is unpacked",
+    )
     add(
         "--model",
         type=Path,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
 import unicodedata
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from damage import SENTENCE_START
 from errors import InputError
@@ -34,8 +38,9 @@ class Excerpt:
 
 
 def read_documents(paths: Iterable[Path], text_field: str = "text", id_field: str = "id") -> list[Document]:
-    """All documents, in order. A folder gives its *.txt files, by name; a *.txt file is one document; any other file is
-    JSON lines with a text field. Throws InputError.
+    """All documents, in order. A folder gives its *.txt and *.txt.gz files, by name; such a file is one document; any
+    other file is JSON lines with a text field. What begins as gzip does is unpacked, whatever its name; a byte order
+    mark is no part of the text. Throws InputError.
 
     Texts come in Unicode's form NFC, as most tokenizers see them: code points counted in what `prm-score prompts` shows
     are those of the text.
@@ -69,23 +74,60 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def _read(path: Path, text_field: str, id_field: str) -> Iterator[tuple[Document, str]]:
     if path.is_dir():
-        files = sorted(path.rglob("*.txt"))
+        files = sorted([*path.rglob("*.txt"), *path.rglob("*.txt.gz")])
         if not files:
-            raise InputError(f"{path}: expected *.txt files in the folder, found none")
+            raise InputError(f"{path}: expected *.txt or *.txt.gz files in the folder, found none")
         for file in files:
-            name = f"{path.name}/{file.relative_to(path).with_suffix('')}"
+            name = f"{path.name}/{_unpacked(file).relative_to(path).with_suffix('')}"
             yield Document(name, path.name, _text_of(file)), str(file)
-    elif path.suffix == ".txt":
-        yield Document(path.stem, path.stem, _text_of(path)), str(path)
+    elif (unpacked := _unpacked(path)).suffix == ".txt":
+        yield Document(unpacked.stem, unpacked.stem, _text_of(path)), str(path)
     else:
         yield from _read_lines(path, text_field, id_field)
 
 
-def _text_of(path: Path) -> str:
+def _unpacked(path: Path) -> Path:
+    """Its name without .gz."""
+    return path.with_suffix("") if path.suffix == ".gz" else path
+
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    """A file's bytes, unpacked. It is opened once: it may be a pipe."""
     try:
-        return _normalized(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        with path.open("rb") as file:
+            begins = file.peek(len(_ZSTD))
+            if begins.startswith(_ZSTD):
+                raise InputError(f"{path}: expected text, plain or gzip, found zstd; unpack it first (zstd -d)")
+            if begins.startswith(_GZIP):
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield unpacked
+            else:
+                yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: expected whole gzip data, found other: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def _decoded(data: bytes, place: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        found = f"the byte 0x{data[error.start]:02x} at {error.start}"
+        raise InputError(f"{place}: expected UTF-8, found {found}") from error
+
+
+def _text_of(path: Path) -> str:
+    with _opened(path) as file:
+        text = _decoded(file.read(), str(path)).removeprefix(_BYTE_ORDER_MARK)
+    return _normalized(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def _normalized(text: str) -> str:
@@ -93,14 +135,15 @@ def _normalized(text: str) -> str:
 
 
 def _read_lines(path: Path, text_field: str, id_field: str) -> Iterator[tuple[Document, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="\n") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    place = f"{path}:{number}"
-                    yield _document_of(line, place, f"{path.stem}/{number}", path.stem, (text_field, id_field)), place
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    source = _unpacked(path).stem
+    with _opened(path) as lines:
+        for number, data in enumerate(lines, start=1):
+            place = f"{path}:{number}"
+            line = _decoded(data, place)
+            if number == 1:
+                line = line.removeprefix(_BYTE_ORDER_MARK)
+            if line.strip():
+                yield _document_of(line, place, f"{source}/{number}", source, (text_field, id_field)), place
 
 
 def _document_of(line: str, place: str, default_id: str, default_source: str, fields: tuple[str, str]) -> Document:

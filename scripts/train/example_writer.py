@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -13,6 +12,7 @@ from typing import IO, Any
 from prompt import CHOSEN, CHUNK_SIZE, REJECTED
 from prompts_process import ChunkPrompt, chunk_prompts
 from versions import CHUNK, REAL, Label, Version, read_versions
+from writing import whole_file
 
 
 def example_of(version: Version, chunk: ChunkPrompt, label: Label, with_text: bool) -> dict[str, Any]:
@@ -43,7 +43,6 @@ def example_of(version: Version, chunk: ChunkPrompt, label: Label, with_text: bo
 def write_examples(program: Path, model: Path, versions: Path, examples: Path, with_text: bool) -> Counter[str]:
     """Labels the chunks of all versions; the file appears under its name when it is whole. Counts them by kind."""
     counts: Counter[str] = Counter()
-    partial = examples.with_name(examples.name + ".partial")
     pending: deque[tuple[int, Version]] = deque()  # filled by the thread that feeds the program
 
     def texts() -> Iterator[str]:
@@ -51,13 +50,9 @@ def write_examples(program: Path, model: Path, versions: Path, examples: Path, w
             pending.append((number, version))
             yield version.text
 
-    try:
-        with partial.open("w", encoding="utf-8") as out:
-            for line, chunks in groupby(chunk_prompts(program, model, texts()), key=lambda chunk: chunk.line):
-                _write_version(out, _take(pending, line), list(chunks), counts, with_text)
-        os.replace(partial, examples)
-    finally:
-        partial.unlink(missing_ok=True)  # of a full disk, say
+    with whole_file(examples) as partial, partial.open("w", encoding="utf-8") as out:
+        for line, chunks in groupby(chunk_prompts(program, model, texts()), key=lambda chunk: chunk.line):
+            _write_version(out, _take(pending, line), list(chunks), counts, with_text)
     return counts
 
 

@@ -46,7 +46,8 @@ from scorer_process import sha256_of
 from translate import TranslationError, Translator, open_translator
 from version_maker import TEXTS, Maker
 from version_plans import Planner, Work
-from versions import REAL, SAMPLED, version_of
+from versions import REAL, SAMPLED, read_versions, version_of
+from writing import alone_in, whole_file
 
 SETTINGS = "settings.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model")
@@ -98,12 +99,8 @@ def prepare_folder(out: Path, fingerprint: dict[str, Any], overwrite: bool) -> N
                 "another --out, or --overwrite to replace it"
             )
         result.unlink(missing_ok=True)
-    partial = settings_file.with_name(settings_file.name + ".partial")
-    try:
+    with whole_file(settings_file) as partial:
         partial.write_text(json.dumps(fingerprint, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, settings_file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_settings(file: Path, fingerprint: dict[str, Any]) -> None:
@@ -117,12 +114,16 @@ def check_settings(file: Path, fingerprint: dict[str, Any]) -> None:
             f"{file}: expected a JSON object, the settings of a run: {error}; "
             "another --out, or --overwrite to begin anew"
         ) from error
-    for name, expected in fingerprint.items():
-        if found.get(name) != expected:
-            raise InputError(
-                f"{file}: {name}: expected {expected!r}, found {found.get(name)!r}; "
-                "another --out, or --overwrite to begin anew"
-            )
+    different = "; ".join(
+        f"{name}: {json.dumps(found.get(name))} there, {json.dumps(now)} now"
+        for name, now in fingerprint.items()
+        if found.get(name) != now
+    )
+    if different:
+        raise InputError(
+            f"{file}: another run: {different}; the same options and documents go on; "
+            "another --out, or --overwrite to begin anew"
+        )
 
 
 def fingerprint_of(args: argparse.Namespace, documents: Sequence[Document]) -> dict[str, Any]:
@@ -173,7 +174,9 @@ def make(args: argparse.Namespace, samplers: Sequence[Sampler], translators: Seq
         return
     training, held_out = hold_out(documents, args.held_out)
     make_part(args, training, samplers, translators)
-    make_part(held_out_arguments(args), held_out, samplers, translators)
+    evaluation = held_out_arguments(args)
+    with alone_in(evaluation.out):
+        make_part(evaluation, held_out, samplers, translators)
 
 
 def make_part(
@@ -220,28 +223,50 @@ def make_part(
         (args.out / SETTINGS).unlink()  # another try may have other ones
         least = f"{settings.lengths.min_chunks} chunks of {CHUNK_SIZE} tokens"
         raise InputError(f"no document has {least}: nothing to make")
+    has_rejected = any(version.kind != REAL for version in read_versions(versions))
     if settings.purpose == "train":
         counts = write_examples(program, args.model, versions, args.out / "examples.jsonl", not args.no_text)
         print(f"{sum(counts.values())} chunks: {dict(counts.most_common())}", file=sys.stderr)
+        has_rejected = any(kind != REAL for kind in counts)
     if failure:
         print(f"{args.out} holds a part of the excerpts only; the same command goes on", file=sys.stderr)
         raise failure
+    if (settings.alternatives or settings.worse_versions or settings.purpose == "evaluate") and not has_rejected:
+        raise InputError(
+            f"{args.out}: expected rejected text of {', '.join(settings.kinds)}, found real text alone; "
+            "another --out, or --overwrite, with other --kinds or a --sampler that gives text"
+        )
+
+
+def opened_sampler(spec: str, args: argparse.Namespace) -> Sampler:
+    """Throws InputError in one line, whatever a library says."""
+    try:
+        return open_sampler(
+            spec,
+            threads=args.threads,
+            device=args.sampler_device,
+            max_context_tokens=args.sampler_context,
+            concurrency=args.concurrency,
+            timeout_s=args.timeout,
+        )
+    except (ValueError, OSError) as error:
+        raise InputError(f"--sampler {spec}: {' '.join(str(error).split())}") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_arguments(argv, __doc__)
     try:
-        samplers = [
-            open_sampler(
-                spec,
-                threads=args.threads,
-                device=args.sampler_device,
-                max_context_tokens=args.sampler_context,
-                concurrency=args.concurrency,
-                timeout_s=args.timeout,
-            )
-            for spec in args.sampler
-        ]
+        with alone_in(args.out):
+            return run(args)
+    except InputError as error:
+        print(f"make_data.py: {error}", file=sys.stderr)
+        return 1
+
+
+def run(args: argparse.Namespace) -> int:
+    """The exit code."""
+    try:
+        samplers = [opened_sampler(spec, args) for spec in args.sampler]
         if (args.model / "tokenizer.json").is_file():
             letter_ids(args.model)  # a model without them cannot be trained: known now, not after days of sampling
         check_room(args, samplers)

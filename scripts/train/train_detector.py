@@ -3,12 +3,13 @@
 For small base models, before train_judge.py. Such a model does not know by itself how surprised it is, and the one
 letter of a whole chunk is too thin a signal to teach it that; here every token carries a label. The windows come from
 the versions of make_data.py, real and made worse in equal weight. The result is a checkpoint with the head of a judge,
-for train_judge.py to start from.
+for train_judge.py to start from. A run that was interrupted goes on from its last saved state when it is started again.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 import sys
 import time
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import required_packages  # noqa: F401
 
@@ -31,6 +33,7 @@ from prompt import CHUNK_SIZE, letter_ids, open_tokenizer
 from schedule import build_optimizer, set_learning_rate, take_step
 from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits
+from training_state import TrainingState, add_state_options
 from tree import log_odds_of, plain_tree
 from versions import CHUNK, DOCUMENT, REAL, SAMPLED, TRANSLATION, Label, Version, read_versions
 
@@ -161,6 +164,23 @@ class Log:
         self._losses = []
         self._right.clear()
 
+    def state(self) -> dict[str, Any]:
+        return {"seconds": time.monotonic() - self._began, "losses": self._losses, "right": dict(self._right)}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        self._began = time.monotonic() - state["seconds"]
+        self._losses = list(state["losses"])
+        self._right = defaultdict(list, state["right"])
+
+
+def identity_of(windows: Sequence[Window]) -> dict[str, int | str]:
+    """What tells them from others, for the state of a run."""
+    digest = hashlib.sha256()
+    for window in windows:
+        for values in (window.ids, window.labels, window.kinds):
+            digest.update(values.tobytes())
+    return {"windows": len(windows), "sha256": digest.hexdigest()}
+
 
 def train(args: argparse.Namespace) -> None:
     rng = random.Random(args.seed)
@@ -179,25 +199,31 @@ def train(args: argparse.Namespace) -> None:
     model = open_judge(args.base, letters)
     optimizer = build_optimizer(model, args.learning_rate)
     tree, log = plain_tree(WINDOW), Log()
-    for step in range(num_steps):
-        set_learning_rate(optimizer, args.learning_rate, step, num_steps)
-        batch = order[step * per_step : (step + 1) * per_step]
-        input_ids, labels, kinds = (
-            torch.from_numpy(np.stack([getattr(w, name) for w in batch]).astype(np.int64))
-            for name in ("ids", "labels", "kinds")
-        )
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.base_model(input_ids=input_ids, tree=tree, use_cache=False).last_hidden_state
-        known = labels != UNLABELLED
-        known[:, : args.unlabelled] = False
-        log_odds, labels = log_odds_of(model, hidden, letters)[known], labels[known]
-        loss = binary_cross_entropy_with_logits(log_odds, labels.float(), weight=weights[labels])
-        loss.backward()
-        take_step(model, optimizer, step + 1)
-        log.add(loss.item(), log_odds.detach(), labels, kinds[known])
-        if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
-            log.report(step + 1, num_steps)
-    save_judge(model, letters, args.base, args.out, torch.float32)
+    state = TrainingState(args, args.versions, identity_of(windows), model, optimizer, log, part="detector")
+    first = state.load()
+    with state:
+        for step in range(first, num_steps):
+            set_learning_rate(optimizer, args.learning_rate, step, num_steps)
+            batch = order[step * per_step : (step + 1) * per_step]
+            input_ids, labels, kinds = (
+                torch.from_numpy(np.stack([getattr(w, name) for w in batch]).astype(np.int64))
+                for name in ("ids", "labels", "kinds")
+            )
+            with torch.autocast("cpu", torch.bfloat16):
+                hidden = model.base_model(input_ids=input_ids, tree=tree, use_cache=False).last_hidden_state
+            known = labels != UNLABELLED
+            known[:, : args.unlabelled] = False
+            log_odds, labels = log_odds_of(model, hidden, letters)[known], labels[known]
+            loss = binary_cross_entropy_with_logits(log_odds, labels.float(), weight=weights[labels])
+            loss.backward()
+            take_step(model, optimizer, step + 1)
+            log.add(loss.item(), log_odds.detach(), labels, kinds[known])
+            if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
+                log.report(step + 1, num_steps)
+            if step + 1 < num_steps:
+                state.after_step(step + 1)
+    with state.saved_if_this_fails(num_steps):
+        save_judge(model, letters, args.base, args.out, torch.float32)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -214,11 +240,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=6, help="seed of head and order (default: 6)")
     add("--log-every", type=positive, default=20, help="steps between two lines of log (default: 20)")
     add_threads(parser)
+    add_state_options(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return program_main("train_detector.py", train, parse_arguments(argv))
+    args = parse_arguments(argv)
+    return program_main("train_detector.py", train, args, args.out)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ state was when it is started again. The same seed on the same machine gives the 
 from __future__ import annotations
 
 import argparse
+import json
 import random
-import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean
 
@@ -42,12 +42,14 @@ from schedule import build_optimizer, set_learning_rate, take_step
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 from training_log import Log
-from training_state import TrainingState
+from training_state import TrainingState, add_state_options
 from transformers import PreTrainedModel
 from tree import build_trees, log_odds_of, row_log_odds
 from versions import DOCUMENT
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+SCORED_MODEL_TYPES = ("qwen2", "qwen3", "llama", "mistral")
+"""Of judges that prm-score can score with."""
 FEW_STEPS = 100
 """Below them a judge has hardly begun to learn."""
 TREE_TOLERANCE = 1e-3
@@ -192,7 +194,22 @@ def check_examples(examples: ExampleFile, args: argparse.Namespace) -> None:
         )
 
 
+def warn_of_other_families(base: Path) -> None:
+    """prm-score would say so only after the training. Other programs may well use such a judge."""
+    try:
+        model_type = json.loads((base / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return  # told when it is opened
+    if model_type not in SCORED_MODEL_TYPES:
+        say(
+            f"warning: {base}: model_type: prm-score scores {', '.join(SCORED_MODEL_TYPES)} alone, found {model_type}: "
+            "it will refuse this judge, which other programs can use"
+        )
+
+
 def train(args: argparse.Namespace) -> None:
+    if args.base:
+        warn_of_other_families(args.base)
     tokenizer_folder = args.fresh or args.base
     letters = letter_ids(tokenizer_folder)
     examples = read_examples(args.data, tokenizer_folder)
@@ -210,9 +227,13 @@ def train(args: argparse.Namespace) -> None:
     judge.check_shared_context(examples.group(0))
     optimizer = build_optimizer(model, args.learning_rate)
     steps = steps_of(examples, args)
-    args.out.mkdir(parents=True, exist_ok=True)
-    state, log = TrainingState(args, examples, model, optimizer), Log(args.out / "log.jsonl")
-    first = state.load(log)
+    log = Log(args.out / "log.jsonl")
+    state = TrainingState(args, args.data, examples.identity, model, optimizer, log)
+    if not args.overwrite and not state.is_there() and (args.out / "config.json").exists():
+        raise InputError(f"{args.out}: holds a checkpoint already; another --out, or --overwrite")
+    first = state.load()
+    if not first:
+        log.remove()
     # Both labels weigh the same, or the head spends itself on following their shares.
     share = examples.num_labels[1] / sum(examples.num_labels)
     weights = torch.tensor([0.5 / (1 - share), 0.5 / share], device=judge.device)
@@ -224,7 +245,7 @@ def train(args: argparse.Namespace) -> None:
         )
     record: dict[str, float] = {}
     with (
-        InterruptedBetweenSteps() as interrupt,
+        state,
         tqdm(total=len(steps), initial=first, unit="step", disable=None, mininterval=1.0) as bar,
     ):
         for step in range(first, len(steps)):
@@ -246,17 +267,10 @@ def train(args: argparse.Namespace) -> None:
             if evaluated and ((step + 1) % args.eval_every == 0 or is_last):
                 found = evaluate(judge, evaluated, args.eval_documents)
                 log.write(step + 1, **{f"eval/{name}": value for name, value in found.items()})
-            if not is_last and ((step + 1) % args.save_every == 0 or interrupt.is_wanted):
-                state.save(step + 1, log)
-            if interrupt.is_wanted and not is_last:
-                raise KeyboardInterrupt(f"{args.out} holds the state after step {step + 1}, the same command goes on")
-    try:
+            if not is_last:
+                state.after_step(step + 1, is_wanted=(step + 1) % args.save_every == 0)
+    with state.saved_if_this_fails(len(steps)):
         save_judge(model, letters, tokenizer_folder, args.out, DTYPES[args.dtype])
-    except InputError:
-        with suppress(InputError):  # the training is not to be lost with it
-            state.save(len(steps), log)
-        raise
-    state.remove()
     say(f"{args.out}: a judge, after {len(steps)} steps" + (f": {shown(record)}" if record else ""))
 
 
@@ -267,24 +281,6 @@ def say(message: str) -> None:
 def shown(record: dict[str, float]) -> str:
     """What the log says of the last steps."""
     return ", ".join(f"{name} {record[name]:.3f}" for name in ("loss", "accuracy") if name in record)
-
-
-class InterruptedBetweenSteps:
-    """While it lasts the first Ctrl-C is only noted, so that a step is whole; the second one ends the program."""
-
-    def __init__(self) -> None:
-        self.is_wanted = False
-
-    def __enter__(self) -> InterruptedBetweenSteps:
-        self._before = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _note(self, *_: object) -> None:
-        self.is_wanted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -349,18 +345,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--dtype", choices=DTYPES, default="bfloat16", help="of the safetensors written (default: bfloat16)")
     add("--gradient-checkpointing", action="store_true", help="less memory, about a third more time")
     add("--no-shared-context", action="store_true", help="each prompt in a pass of its own")
-    add("--save-every", type=positive, default=200, help="steps between two saved states (default: 200)")
+    add("--save-every", type=positive, default=200, help="steps between two saved states at most (default: 200)")
+    add_state_options(parser)
     add("--log-every", type=positive, default=20, help="steps between two lines of log.jsonl (default: 20)")
     add("--seed", type=int, default=3, help="seed of weights and order (default: 3)")
     add("--device", default="cpu", help="torch device (default: cpu)")
     add_threads(parser)
-    add("--overwrite", action="store_true", help="begin anew where OUT holds a judge or a state")
     add_size_options(parser.add_argument_group("size of a fresh model"))
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return program_main("train_judge.py", train, parse_arguments(argv))
+    args = parse_arguments(argv)
+    return program_main("train_judge.py", train, args, args.out)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ model itself supplies for every token of any text:
 
 New layers start as the identity. One head of each key-value group starts by looking one token back (in layer N+2: over
 the recent tokens), by the biases of query and key alone: with rotary embeddings their product depends on distance only.
+A run that was interrupted goes on from its last saved state when it is started again.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import required_packages  # noqa: F401
 
@@ -34,7 +37,8 @@ from errors import InputError
 from prompt import CHUNK_SIZE, open_tokenizer
 from schedule import build_optimizer, set_learning_rate, take_step
 from torch.nn.functional import mse_loss, pad
-from train_detector import WINDOW, Window, read_windows
+from train_detector import WINDOW, Window, identity_of, read_windows
+from training_state import TrainingState, add_state_options, part_of_state
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from tree import ATTENTION_NAME, plain_tree
 
@@ -127,6 +131,34 @@ def mean_targets(surprise: torch.Tensor, entropy: torch.Tensor) -> torch.Tensor:
     return normed(((sums[:, end] - sums[:, begin]) / (end - begin)[None, :, None]).float(), MEAN_NORM)
 
 
+class Log:
+    """Shares of the targets' variance that are explained; seconds count all parts of an interrupted run."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._explained: list[list[float]] = []
+
+    def add(self, explained: list[float]) -> None:
+        self._explained.append(explained)
+
+    def report(self, stage: Stage, step: int) -> None:
+        shares = " ".join(f"{x:.3f}" for x in np.mean(self._explained, 0))
+        seconds = time.monotonic() - self._began
+        print(f"{stage.name}: step {step}/{stage.num_steps} {seconds:.0f} s explained {shares}", flush=True)
+        self._explained = []
+
+    def state(self) -> dict[str, Any]:
+        return {"seconds": time.monotonic() - self._began, "explained": self._explained}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        self._began = time.monotonic() - state["seconds"]
+        self._explained = list(state["explained"])
+
+
+StateOf = Callable[[torch.nn.Module, torch.optim.Optimizer, Log], TrainingState]
+"""Of what a stage trains."""
+
+
 class SurpriseTrainer:
     """Trains the layers above `num_frozen` with what the base model, their lowest `num_base` layers, says itself."""
 
@@ -151,38 +183,53 @@ class SurpriseTrainer:
         log_p = self._base.lm_head(self._base.model.norm(hidden)).float().log_softmax(-1)[:, :-1]
         return -log_p.gather(2, ids[:, 1:, None])[..., 0], -(log_p.exp() * log_p).sum(-1)
 
-    def train(self, stage: Stage, learning_rate: float, log_every: int) -> None:
-        """Prints the share of the targets' variance that is explained. Padding counts for nothing."""
+    def train(
+        self,
+        stage: Stage,
+        learning_rate: float,
+        log_every: int,
+        state_of: StateOf | None = None,
+        goes_on: bool = True,
+    ) -> TrainingState | None:
+        """Prints the share of the targets' variance that is explained. Padding counts for nothing. With `goes_on` from
+        the state that is there, if there is one; else the stage's first state takes its place."""
         num_base, num_frozen = self._base.config.num_hidden_layers, stage.num_frozen
         head = torch.nn.Linear(self._model.config.hidden_size, stage.num_values)
         norm = torch.nn.RMSNorm(self._model.config.hidden_size, eps=self._model.config.rms_norm_eps)
         new = torch.nn.ModuleList([*self._model.model.layers[num_frozen:], norm, head])
         optimizer = build_optimizer(new, learning_rate)
-        began, explained = time.monotonic(), []
-        for step in range(stage.num_steps):
-            set_learning_rate(optimizer, learning_rate, step, stage.num_steps)
-            batch = [self._windows[(step * self._batch + i) % len(self._windows)] for i in range(self._batch)]
-            ids = torch.from_numpy(np.stack([w.ids for w in batch]).astype(np.int64))
-            with torch.autocast("cpu", torch.bfloat16):
+        log = Log()
+        state = state_of(torch.nn.ModuleList([self._model, norm, head]), optimizer, log) if state_of else None
+        first = 0
+        if state and goes_on:
+            first = state.load()
+        elif state:
+            state.save(0)
+        with state or nullcontext():
+            for step in range(first, stage.num_steps):
+                set_learning_rate(optimizer, learning_rate, step, stage.num_steps)
+                batch = [self._windows[(step * self._batch + i) % len(self._windows)] for i in range(self._batch)]
+                ids = torch.from_numpy(np.stack([w.ids for w in batch]).astype(np.int64))
+                with torch.autocast("cpu", torch.bfloat16):
+                    with torch.no_grad():
+                        base = self._run_layers(self._model.model.embed_tokens(ids), 0, num_base)
+                        hidden = self._run_layers(base, num_base, num_frozen)
+                        wanted = stage.targets(*self._surprise(base, ids))[:, stage.first_token :]
+                    hidden = self._run_layers(hidden, num_frozen, self._model.config.num_hidden_layers)
+                    found = head(norm(hidden.float()))[:, 1 + stage.first_token :].float()
+                is_text = torch.arange(1 + stage.first_token, WINDOW) < torch.tensor([[w.num_tokens] for w in batch])
+                found, wanted = found[is_text], wanted[is_text]  # [tokens, values], without padding
+                loss = mse_loss(found, wanted)
+                loss.backward()
+                take_step(new, optimizer, step + 1)
                 with torch.no_grad():
-                    base = self._run_layers(self._model.model.embed_tokens(ids), 0, num_base)
-                    hidden = self._run_layers(base, num_base, num_frozen)
-                    wanted = stage.targets(*self._surprise(base, ids))[:, stage.first_token :]
-                hidden = self._run_layers(hidden, num_frozen, self._model.config.num_hidden_layers)
-                found = head(norm(hidden.float()))[:, 1 + stage.first_token :].float()
-            is_text = torch.arange(1 + stage.first_token, WINDOW) < torch.tensor([[w.num_tokens] for w in batch])
-            found, wanted = found[is_text], wanted[is_text]  # [tokens, values], without padding
-            loss = mse_loss(found, wanted)
-            loss.backward()
-            take_step(new, optimizer, step + 1)
-            with torch.no_grad():
-                explained.append((1 - (found - wanted).square().mean(0) / wanted.var(0)).tolist())
-            if (step + 1) % log_every == 0 or step + 1 == stage.num_steps:
-                shares = " ".join(f"{x:.3f}" for x in np.mean(explained, 0))
-                seconds = time.monotonic() - began
-                print(f"{stage.name}: step {step + 1}/{stage.num_steps} {seconds:.0f} s explained {shares}", flush=True)
-                explained = []
+                    log.add((1 - (found - wanted).square().mean(0) / wanted.var(0)).tolist())
+                if (step + 1) % log_every == 0 or step + 1 == stage.num_steps:
+                    log.report(stage, step + 1)
+                if state and step + 1 < stage.num_steps:
+                    state.after_step(step + 1)
         self._model.model.norm.load_state_dict(norm.state_dict())
+        return state
 
 
 def train(args: argparse.Namespace) -> None:
@@ -196,14 +243,27 @@ def train(args: argparse.Namespace) -> None:
     num_base = base.config.num_hidden_layers
     batch = max(1, args.batch_tokens // WINDOW)
 
+    identity = identity_of(windows)
+    earlier = None if args.overwrite else part_of_state(args.out)
     model: Qwen2ForCausalLM = base
+    state = None
     for num_layers, look_back, stage in (
         (2, look_one_token_back, Stage("token", num_base, 2, token_targets, 0, args.token_steps)),
         (1, look_at_recent_tokens, Stage("mean", num_base + 2, 3, mean_targets, MIN_MEAN_TOKENS, args.mean_steps)),
     ):
         model = grow(model, num_layers, look_back)
-        SurpriseTrainer(model, base, windows, batch).train(stage, args.learning_rate, args.log_every)
-    save_model(model, args.base, args.out)
+        if stage.name == "token" and earlier == "mean":
+            continue  # the state of the next stage holds what this one learned
+
+        def state_of(
+            modules: torch.nn.Module, optimizer: torch.optim.Optimizer, log: Log, part: str = stage.name
+        ) -> TrainingState:
+            return TrainingState(args, args.versions, identity, modules, optimizer, log, part)
+
+        trainer, goes_on = SurpriseTrainer(model, base, windows, batch), stage.name == "token" or earlier == stage.name
+        state = trainer.train(stage, args.learning_rate, args.log_every, state_of, goes_on)
+    with state.saved_if_this_fails(args.mean_steps) if state else nullcontext():
+        save_model(model, args.base, args.out)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -219,11 +279,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=8, help="seed of weights and order (default: 8)")
     add("--log-every", type=positive, default=20, help="steps between two lines of log (default: 20)")
     add_threads(parser)
+    add_state_options(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return program_main("train_surprise.py", train, parse_arguments(argv))
+    args = parse_arguments(argv)
+    return program_main("train_surprise.py", train, args, args.out)
 
 
 if __name__ == "__main__":

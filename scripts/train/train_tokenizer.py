@@ -92,7 +92,6 @@ def train(args: argparse.Namespace) -> None:
         )
     tokenizer = trained_tokenizer(texts, args.vocab_size)
     config = json.dumps(tokenizer_config(tokenizer, args.model_max_length), indent=2, ensure_ascii=False)
-    args.out.mkdir(parents=True, exist_ok=True)
     for name, content in (("tokenizer_config.json", config + "\n"), ("tokenizer.json", tokenizer.to_str(pretty=True))):
         with whole_file(args.out / name) as path:
             path.write_text(content, encoding="utf-8")
@@ -106,7 +105,12 @@ def train(args: argparse.Namespace) -> None:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("documents", type=Path, nargs="+", help="JSON lines with a text field, *.txt files, or folders")
+    add(
+        "documents",
+        type=Path,
+        nargs="+",
+        help="JSON lines with a text field, *.txt files, or folders; gzip is unpacked",
+    )
     add("--out", type=Path, required=True, help="folder for tokenizer.json and tokenizer_config.json")
     add("--vocab-size", type=positive, default=4096, help="entries, added tokens included (default: 4096)")
     add("--model-max-length", type=positive, default=4096, help="written to tokenizer_config.json (default: 4096)")
@@ -114,7 +118,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return program_main("train_tokenizer.py", train, parse_arguments(argv))
+    args = parse_arguments(argv)
+    return program_main("train_tokenizer.py", train, args, args.out)
 
 
 if __name__ == "__main__":

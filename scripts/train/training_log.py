@@ -37,6 +37,10 @@ class Log:
         self._losses, self._right = [], []
         return record
 
+    def remove(self) -> None:
+        """What another run has left."""
+        self._path.unlink(missing_ok=True)
+
     def state(self) -> dict[str, Any]:
         """For `go_on`, with what the next line is to say of the steps so far."""
         num_bytes = self._path.stat().st_size if self._path.exists() else 0

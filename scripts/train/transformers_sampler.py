@@ -181,10 +181,18 @@ class TransformersSampler:
         self._batch = batch
         self._device = torch.device(device)
         self._max_context_tokens = max_context_tokens
-        self._codec = _TextCodec(checkpoint)
-        config = AutoConfig.from_pretrained(checkpoint)
-        dtype = torch.bfloat16 if bfloat16 else torch.float32
-        self._model = AutoModelForCausalLM.from_pretrained(checkpoint, config=config, dtype=dtype)
+        try:
+            self._codec = _TextCodec(checkpoint)
+            config = AutoConfig.from_pretrained(checkpoint)
+            dtype = torch.bfloat16 if bfloat16 else torch.float32
+            self._model = AutoModelForCausalLM.from_pretrained(checkpoint, config=config, dtype=dtype)
+        except OSError as error:
+            if is_folder:
+                raise
+            raise ValueError(
+                f"expected a checkpoint folder, or the name of a published model that can be loaded, found no such "
+                f"folder, and as a name: {error}"
+            ) from error
         self._model.eval().to(self._device)
         self._is_grouped = self._device.type == "cpu" and config.model_type in GROUPED_MODEL_TYPES
         if self._is_grouped:

@@ -182,7 +182,8 @@ class Planner:
             if work.excerpt.id.startswith(other.id) or ((len(texts) % 2 == 0) != is_same and rng.random() < 0.9):
                 continue
             begin = rng.randrange(max(1, len(other.text) - 3000))
-            texts.append(other.text[begin : begin + 3000].partition(" ")[2])
+            text = other.text[begin : begin + 3000]
+            texts.append(text.partition(" ")[2] if " " in text else text)  # not all scripts part words by spaces
         return [text for text in texts if text.strip()]
 
     def _plan_corrupted(self, work: Work, kind: str, strength: float, suffix: str) -> None:

@@ -1,9 +1,11 @@
-"""Writing results: a failure says where it happened, and no half of a file stays."""
+"""Writing results: one run at a time, a failure says where it happened, and no half of a file stays."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from errors import InputError
@@ -31,3 +33,44 @@ def whole_file(path: Path) -> Iterator[Path]:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Makes the folder and, while the block runs, keeps every other run on this machine out of it. One that was made
+    for nothing goes again. Throws InputError."""
+    is_new = not out.exists()
+    lock = _locked(out)
+    try:
+        yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # something came of it
+                out.rmdir()
+        os.close(lock)
+
+
+def _locked(folder: Path) -> int:
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InputError(f"{folder}: expected a folder, found a file") from error
+        except FileNotFoundError:
+            if folder.is_symlink():
+                raise InputError(f"{folder}: expected a folder, found a link to none") from None
+            continue  # the other run removed it between the two
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
+            raise InputError(f"{folder}: another run is writing there") from error
+        except OSError:
+            pass  # a file system without locks
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), folder.stat()):
+                return lock
+        os.close(lock)  # that folder was removed by the other run, made for nothing

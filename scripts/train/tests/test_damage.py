@@ -1,10 +1,22 @@
 """Damages: what they change, what they keep, and that the ranges say it."""
 
+import hashlib
 import random
 from collections import Counter
 
 import pytest
-from damage import CORRUPTIONS, DAMAGES, MARGIN, SPLICE, Damaged, corrupt, splice, split_sentences
+from damage import (
+    CORRUPTIONS,
+    DAMAGES,
+    LONG_SENTENCE,
+    MARGIN,
+    SPLICE,
+    SPLICE_ROOM,
+    Damaged,
+    corrupt,
+    splice,
+    split_sentences,
+)
 
 SENTENCES = [
     f"The {noun} of the {place} was {state} before the {time} came."
@@ -115,6 +127,60 @@ def test_splice_ranges_are_the_foreign_sentences() -> None:
     assert not any("Numbers" in part for part in outside)
     foreign = sum("Numbers" in s for s in split_sentences(result.text)[0])
     assert foreign == 20
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "人工知能は多くの分野で使われている、" * 160,
+        "😀🎉🚀" * 1000,
+        "one two three " * 200,
+        "\n".join(f"    value_{i} = compute(value_{i}, {i})" for i in range(80)),
+    ],
+)
+def test_spliced_texts_without_sentence_ends_are_as_long_as_what_they_replace(other: str) -> None:
+    text = " ".join(SENTENCES[:9])
+    for strength in (0.1, 0.5, 1.0):
+        for seed in range(5):
+            result = splice(random.Random(seed), text, strength, [other])
+            assert 0.5 * len(text) < len(result.text) <= 1.1 * len(text)
+            assert result.rejected
+
+
+def test_splices_add_a_bounded_number_of_characters() -> None:
+    """Of a list, say, in whose place long sentences come."""
+    text, other = "\n".join(f"- item {i}" for i in range(60)), " ".join(["So " + "very " * 150 + "long."] * 5)
+    result = splice(random.Random(1), text, 1.0, [other])
+    assert len(text) < len(result.text) <= 2 * len(text) + SPLICE_ROOM
+
+
+def test_splices_of_prose_are_those_of_the_shipped_judge() -> None:
+    texts = [splice(random.Random(seed), TEXT, 0.1 * seed, [OTHER, TEXT]).text for seed in range(1, 11)]
+    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    assert digest == "7cba3b6c1dc4829019c9bc22a78625770ba88bbf48f923f857df2c1d9c43634b"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences", "gaps"),
+    [
+        (
+            "今日は晴れ。「そうだ！」と言った。 本当？",
+            ["今日は晴れ。", "「そうだ！」", "と言った。", "本当？"],
+            ["", "", " ", ""],
+        ),
+        ("यह एक है। यह दो है।", ["यह एक है।", "यह दो है।"], [" ", ""]),
+        ("何！？本当。。。\n", ["何！？", "本当。。。\n"], ["", ""]),
+    ],
+)
+def test_sentence_ends_of_other_scripts(text: str, sentences: list[str], gaps: list[str]) -> None:
+    assert split_sentences(text) == (sentences, gaps)
+
+
+def test_line_ends_part_only_what_is_no_sentence() -> None:
+    lines = [f"x[{i}] = y[{i}]" for i in range(60)]
+    assert split_sentences("\n  ".join(lines)) == (lines, ["\n  "] * 59 + [""])
+    wrapped = "\n".join(["A sentence of prose that is wrapped"] * (LONG_SENTENCE // 40))
+    assert split_sentences(wrapped)[0] == [wrapped]
 
 
 def test_splice_needs_other_texts() -> None:

@@ -1,5 +1,6 @@
 """Reading documents, cutting excerpts, labelling chunks."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_texts_come_in_nfc(tmp_path: Path) -> None:
 def test_missing_file_and_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no\.jsonl"):
         read_documents([tmp_path / "no.jsonl"])
-    with pytest.raises(InputError, match=r"expected \*\.txt"):
+    with pytest.raises(InputError, match=r"expected \*\.txt or \*\.txt\.gz files"):
         read_documents([tmp_path])
 
 
@@ -68,6 +69,60 @@ def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"x\.txt"):
         read_documents([path])
+
+
+def test_gzip_is_read_whatever_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "books"
+    folder.mkdir()
+    lines = gzip.compress(b'{"text":"one"}\n{"id":"x","text":"two"}\n')
+    (tmp_path / "docs.jsonl.gz").write_bytes(lines)
+    (tmp_path / "packed.jsonl").write_bytes(gzip.compress(b'{"text":"three"}\n'))
+    (tmp_path / "c.txt.gz").write_bytes(gzip.compress(b"four"))
+    (folder / "a.txt.gz").write_bytes(gzip.compress(b"five"))
+    (folder / "b.txt").write_bytes(b"six\r\nseven")
+    paths = [tmp_path / name for name in ("docs.jsonl.gz", "packed.jsonl", "c.txt.gz", "books")]
+    assert read_documents(paths) == [
+        Document("docs/1", "docs", "one"),
+        Document("x", "docs", "two"),
+        Document("packed/1", "packed", "three"),
+        Document("c", "c", "four"),
+        Document("books/a", "books", "five"),
+        Document("books/b", "books", "six\nseven"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["docs.jsonl", "docs.jsonl.zst", "docs.txt"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x28\xb5\x2f\xfd\x24\x00", "expected text, plain or gzip, found zstd; unpack it first"),
+        (gzip.compress(b'{"text":"one"}\n' * 99)[:-9], "expected whole gzip data, found other: "),
+        (gzip.compress(b'{"text":"one"}\n')[:-8] + bytes(8), "expected whole gzip data, found other: "),
+    ],
+)
+def test_packed_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_documents([path])
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone")
+    (tmp_path / "b.jsonl").write_bytes(b'\xef\xbb\xbf{"text":"two"}\n')
+    assert [document.text for document in read_documents([tmp_path / "a.txt", tmp_path / "b.jsonl"])] == ["one", "two"]
+
+
+def test_latin_1_names_the_byte(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "x.txt").write_bytes(b"a" * 70_000 + "é".encode("latin-1"))
+    (tmp_path / "x.jsonl").write_bytes(b'{"text":"a"}\n{"text":"\xe9"}\n')
+    for path, place, byte in ((folder, folder / "x.txt", 70_000), (tmp_path / "x.jsonl", f"{tmp_path}/x.jsonl:2", 9)):
+        with pytest.raises(InputError) as caught:
+            read_documents([path])
+        assert str(caught.value) == f"{place}: expected UTF-8, found the byte 0xe9 at {byte}"
 
 
 def test_excerpts_lie_apart_and_begin_at_sentences() -> None:

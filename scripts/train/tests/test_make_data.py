@@ -103,7 +103,7 @@ def test_weights_move_the_shares_of_kinds(documents: Path, tmp_path: Path) -> No
     kinds = Counter(version.kind for version in read_versions(out / "versions.jsonl"))
     assert kinds["word_shuffle"] > 90 and kinds["char_noise"] <= 3
     other = run(documents, out, *options, "--weight", "char_noise=2")  # other settings, other examples
-    assert other.returncode == 1 and "weights: expected" in other.stderr
+    assert other.returncode == 1 and "settings.json: another run: weights: [[" in other.stderr
 
 
 @pytest.mark.parametrize("weight", ["splice", "splice=", "splice=0", "splice=-1", "splice=nan", "other=2", "=2"])
@@ -300,7 +300,7 @@ def test_other_settings_are_refused(documents: Path, tmp_path: Path) -> None:
     before = (out / "versions.jsonl").read_bytes()
     done = run(documents, out, "--seed", "2")
     assert done.returncode == 1
-    assert "settings.json: seed: expected 2, found 1" in done.stderr
+    assert "settings.json: another run: seed: 1 there, 2 now; the same options and documents go on; " in done.stderr
     assert (out / "versions.jsonl").read_bytes() == before
     assert run(documents, out, "--seed", "2", "--overwrite").returncode == 0
     assert (out / "versions.jsonl").read_bytes() != before
@@ -317,9 +317,89 @@ def test_another_tokenizer_or_context_is_refused(
     assert run(documents, out, *options, "--model", str(other)).returncode == 0  # the same tokenizer
     (other / "tokenizer.json").write_text((other / "tokenizer.json").read_text() + " ")
     done = run(documents, out, *options, "--model", str(other))
-    assert done.returncode == 1 and "settings.json: tokenizer_sha256: expected" in done.stderr
+    assert done.returncode == 1 and "settings.json: another run: tokenizer_sha256: " in done.stderr
     done = run(documents, out, *options, "--sampler-context", "7")
-    assert done.returncode == 1 and "settings.json: sampler_context: expected 7, found None" in done.stderr
+    assert done.returncode == 1 and "settings.json: another run: sampler_context: null there, 7 now; " in done.stderr
+
+
+def test_a_second_run_into_the_same_folder_is_refused(
+    documents: Path, tmp_path: Path, start_server: Callable[..., ServerProcess]
+) -> None:
+    lines = lines_of(documents)
+    lines[0]["text"] = "[[id=slow hang=60 times=1]] " + lines[0]["text"]
+    documents.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    server, out = start_server(), tmp_path / "out"
+    options = ("--sampler", f"openai:{server.url}/v1#m", "--kinds", "sampled")
+    first = subprocess.Popen(command(documents, out, *options), stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while server.count("slow") == 0:
+            assert time.monotonic() < deadline and first.poll() is None
+            time.sleep(0.02)
+        for more in ((), ("--overwrite",)):
+            second = run(documents, out, *options, *more)
+            assert second.returncode == 1
+            assert second.stderr == f"make_data.py: {out}: another run is writing there\n"
+    finally:
+        first.kill()
+        first.wait()
+    assert run(documents, out, *options).returncode == 0
+
+
+def test_splices_of_texts_without_spaces(tmp_path: Path) -> None:
+    documents, out = tmp_path / "docs.jsonl", tmp_path / "out"
+    texts = [
+        "".join(f"{chr(0x4E00 + (17 * i + k) % 5000)}山川{chr(0x5E00 + i)}。" for i in range(150)) for k in range(4)
+    ]
+    documents.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    options = ("--purpose", "evaluate", "--kinds", "splice", "--evaluated-strengths", "0.5")
+    done = run(documents, out, *options)
+    assert done.returncode == 0, done.stderr
+    versions = list(read_versions(out / "versions.jsonl"))
+    lengths = {v.document: len(v.text) for v in versions if v.kind == "real"}
+    spliced = [v for v in versions if v.kind == "splice"]
+    assert len(spliced) == 4
+    for version in spliced:
+        assert 0.8 < len(version.text) / lengths[version.document] < 1.25
+        assert 0.3 < sum(end - begin for begin, end in version.rejected) / len(version.text) < 0.7
+
+
+def test_out_that_is_a_file(documents: Path) -> None:
+    done = run(documents, documents)
+    assert done.returncode == 1
+    assert done.stderr == f"make_data.py: {documents}: expected a folder, found a file\n"
+
+
+def test_no_rejected_chunk_is_no_success(documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        name, max_tokens = "http:m", None
+
+        def sample(self, requests: list[Request]) -> Iterator[tuple[int, str | None]]:
+            yield from ((index, "") for index in range(len(requests)))
+
+    monkeypatch.setattr(make_data, "open_sampler", lambda *_, **__: Silent())
+    for purpose in ("train", "evaluate"):
+        out = tmp_path / purpose
+        options = command(documents, out, *OPENAI, "--kinds", "sampled", "--purpose", purpose)[2:]
+        with monkeypatch.context() as patch:
+            said: list[str] = []
+            patch.setattr(sys.stderr, "write", lambda text, said=said: said.append(text))
+            assert make_data.main(options) == 1
+        assert f"make_data.py: {out}: expected rejected text of sampled, found real text alone" in "".join(said)
+        assert {v.kind for v in read_versions(out / "versions.jsonl")} == {"real"}
+    assert {e["kind"] for e in lines_of(tmp_path / "train" / "examples.jsonl")} == {"real"}
+    options = command(documents, tmp_path / "real", "--alternatives", "0", "--worse-versions", "0")[2:]
+    assert make_data.main(options) == 0  # none was asked for
+
+
+def test_a_sampler_that_is_no_folder(documents: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    done = run(documents, tmp_path / "out", "--sampler", "transformers:nosuch", env=environment)
+    assert done.returncode == 2
+    expected = "make_data.py: --sampler transformers:nosuch: expected a checkpoint folder, or the name of a published "
+    assert done.stderr.startswith(expected) and "found no such folder" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["versions.jsonl", "examples.jsonl"])
@@ -347,7 +427,7 @@ def test_settings_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
         raise OSError("No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match=r"settings\.json: cannot be written, is the disk full\? No space"):
         make_data.prepare_folder(tmp_path, {"seed": 1}, overwrite=False)
     assert list(tmp_path.iterdir()) == []
 
@@ -370,7 +450,7 @@ def test_failed_examples_leave_no_partial_file(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(example_writer, "chunk_prompts", prompts)
     versions = version_lines(tmp_path / "versions.jsonl", ["x"])
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match=r"examples\.jsonl: cannot be written, is the disk full\? No space"):
         example_writer.write_examples(Path("p"), Path("m"), versions, tmp_path / "examples.jsonl", True)
     assert list(tmp_path.iterdir()) == [versions]
 

@@ -42,7 +42,15 @@ from training_data import (
     write_texts_examples,
     write_versions,
 )
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 from tree import ATTENTION_NAME, build_trees, row_log_odds
 from versions import Version
 
@@ -270,6 +278,23 @@ def test_loss_is_the_cross_entropy_of_the_two_letters() -> None:
     plain = AutoModelForCausalLM.from_pretrained(JUDGE, dtype=torch.float32).eval()
     logits = plain(torch.from_numpy(ids.astype(np.int64))[None]).logits[0, -1, list(LETTERS)]
     assert answers.losses.item() == pytest.approx(-logits.log_softmax(-1)[1].item(), abs=1e-4)
+
+
+def test_a_family_that_the_program_cannot_score_is_told_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_examples(tmp_path / "good.jsonl", num_documents=1)
+    base = tmp_path / "gpt2"
+    GPT2LMHeadModel(GPT2Config(vocab_size=4096, n_embd=32, n_layer=1, n_head=2)).save_pretrained(base)
+    shutil.copyfile(JUDGE / "tokenizer.json", base / "tokenizer.json")
+    common = ("--out", tmp_path / "out", "--no-shared-context", "--compute-dtype", "float32", "--max-steps", 1)
+    for start, warns in ((base, True), (write_base(tmp_path / "base"), False)):
+        options = [*map(str, ("--base", start, "--data", data, *common, "--overwrite"))]
+        capsys.readouterr()
+        assert train_judge.main(options) == 0
+        said = capsys.readouterr().err
+        expected = f"train_judge.py: warning: {start}: model_type: prm-score scores qwen2, qwen3, llama, mistral alone"
+        assert said.startswith(expected) == warns and ("warning" in said) == warns
 
 
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

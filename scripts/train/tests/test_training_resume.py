@@ -1,17 +1,27 @@
-"""An interrupted run of train_judge.py: it goes on to the same judge and log, or says why it cannot."""
+"""An interrupted run of a training script: it goes on to the same file and log, or says why it cannot."""
 
 from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+import train_base
+import train_detector
 import train_judge
+import train_surprise
+import training_state
 import transformers
-from training_data import JUDGE, SMALL, write_base, write_examples
+from training_data import JUDGE, SCRIPTS, SMALL, write_base, write_examples, write_lines, write_versions
 
 
 class Killed(BaseException):
@@ -148,3 +158,93 @@ def test_gradients_that_are_no_numbers_stop_the_run(tmp_path: Path, capsys: pyte
     assert "train_judge.py: step " in (said := capsys.readouterr().err)
     assert "expected gradients that are finite numbers" in said
     assert not (out / "model.safetensors").exists()
+
+
+def base_command(tmp_path: Path, out: Path, num_steps: int) -> list[str]:
+    texts = tmp_path / "texts.jsonl"
+    if not texts.exists():
+        write_lines(texts, [{"text": f"The {w} went home and the people slept. " * 60} for w in ("man", "boy", "king")])
+    command = (texts, "--tokenizer", JUDGE, *SMALL, "--out", out, "--window", 40, "--batch", 2)
+    return [*map(str, (*command, "--train-tokens", 80 * num_steps, "--log-every", 2, "--save-seconds", 0.01))]
+
+
+@contextmanager
+def started(script: str, command: list[str], until: Path) -> Iterator[None]:
+    """A run of a script, while the block lasts; it has got as far as to the file."""
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPTS / script), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not until.exists():
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.01)
+        yield
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_base_model_goes_on_after_kill_9_to_the_same_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, out, num_steps = tmp_path / "whole", tmp_path / "out", 400
+    with started("train_base.py", base_command(tmp_path, out, num_steps), out / "train_state.pt"):
+        assert train_base.main(base_command(tmp_path, out, num_steps)) == 1
+        assert capsys.readouterr().err == f"train_base.py: {out}: another run is writing there\n"
+    assert not (out / "model.safetensors").exists()
+    assert train_base.main(base_command(tmp_path, out, num_steps - 1)) == 1
+    assert "the interrupted run had --train-tokens 32000, this one has 31920" in capsys.readouterr().err
+    assert train_base.main(base_command(tmp_path, out, num_steps)) == 0
+    assert "going on after step" in capsys.readouterr().err
+    assert train_base.main(base_command(tmp_path, whole, num_steps)) == 0
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (out / "train_state.pt").exists()
+    assert train_base.main(base_command(tmp_path, out, 2)) == 0  # a finished one is replaced
+
+
+def test_a_judge_is_saved_by_time_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_state, "WORK_PER_STATE", 0.0)
+    data, out = write_examples(tmp_path / "examples.jsonl", num_documents=5), tmp_path / "out"
+    command = fresh(data, "--out", out, "--save-every", 1000)
+    interrupt(monkeypatch, command, at_step=4)
+    assert not (out / "train_state.pt").exists()
+    interrupt(monkeypatch, [*command, "--save-seconds", "1e-9"], at_step=4)
+    assert torch.load(out / "train_state.pt", weights_only=True)["step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("module", "at_step"), [(train_detector, 2), (train_detector, 4), (train_surprise, 3), (train_surprise, 6)]
+)
+def test_detector_and_surprise_go_on_to_the_same_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: ModuleType,
+    at_step: int,
+) -> None:
+    """Of the second one's two stages either is interrupted."""
+    monkeypatch.setattr(training_state, "WORK_PER_STATE", 0.0)
+    versions = write_versions(tmp_path / "versions.jsonl", num_documents=3)
+    heads = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 2}
+    base = write_base(tmp_path / "base", **heads, num_hidden_layers=1)
+    steps = ("--token-steps", 4, "--mean-steps", 4) if module is train_surprise else ("--max-steps", 5)
+    common = ("--base", base, "--versions", versions, "--batch-tokens", 512, *steps, "--save-seconds", "1e-9")
+    command = [*map(str, (*common, "--log-every", 1, "--out"))]
+    whole, out, take_step, taken = tmp_path / "whole", tmp_path / "out", module.take_step, []
+
+    def step_or_die(*args: Any) -> None:
+        taken.append(args)
+        if len(taken) == at_step:
+            raise Killed
+        take_step(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "take_step", step_or_die)
+        with pytest.raises(Killed):
+            module.main([*command, str(out)])
+    capsys.readouterr()
+    assert module.main([*command, str(out)]) == 0
+    assert f"going on after step {(at_step - 1) % 4 or 4}" in capsys.readouterr().err
+    assert module.main([*command, str(whole)]) == 0
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (out / "train_state.pt").exists()
