@@ -31,7 +31,9 @@ TEST(PrecisionTest, OfAQuantisedCheckpointItIsItsOwn) {
   }
   for (const std::string name : {"float32", "bfloat16", "fp8"}) {
     EXPECT_EQ(error_of([&] { (void)parsed(name, c10::kCPU, Quantization::kInt8); }),
-              "--dtype " + name + ": expected auto or int8, as the checkpoint is quantised (prm-score quantize)");
+              "--dtype " + name +
+                  ": expected auto or int8, as the checkpoint is quantised; the one that it was made of gives the same "
+                  "rewards with --dtype int8");
   }
   EXPECT_EQ(error_of([] { (void)parsed("auto", kGpu, Quantization::kInt8); }),
             "the checkpoint is quantised to int8: expected --device cpu, got cuda:0");
