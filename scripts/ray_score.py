@@ -127,7 +127,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         metavar="PATH",
         help="on the workers; default: build/prm-score here if it is there, else on their PATH",
     )
-    add("--progress", choices=("plain", "none"), default="plain", help="a line every 10 seconds (default), or nothing")
+    add("--progress", choices=("plain", "none"), default="plain", help="what goes on and a line every 10 seconds, or errors only")
     own, scorer = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
     args = parser.parse_args(own)
     args.scorer_options = tuple(scorer)
@@ -245,6 +245,7 @@ class Run:
         )
         manifest = self._output.begin(self._identity(fingerprint))
         if manifest.is_complete:
+            self._output.remove_parts_of_the_whole()
             self._say(f"{args.output}: already complete, {manifest.num_rows} rows ({manifest.num_bad} bad)")
             return self._exit_code(manifest)
         check_inputs(self._files, options)
@@ -309,6 +310,7 @@ class Terminated(BaseException):
 
 
 def _terminate(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the state is being written
     raise Terminated
 
 

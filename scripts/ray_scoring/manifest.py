@@ -124,7 +124,10 @@ def read_manifest(place: Place) -> Manifest:
     try:
         value = json.loads(read(place).decode("utf-8", "surrogateescape"))
         if value["format"] != _FORMAT:
-            raise InputError(f"{place.name}: format: expected {_FORMAT}, found {value['format']!r}")
+            raise InputError(
+                f"{place.name}: format: expected {_FORMAT}, found {value['format']!r}, of another version; "
+                "--overwrite begins anew"
+            )
         inputs = tuple((str(entry["name"]), int(entry["size"])) for entry in value["inputs"])
         fingerprint = Fingerprint(dict(value["fingerprint"]), dict(value["machine"]))
         identity = RunIdentity(fingerprint, int(value["block_bytes"]), str(value["output"]), inputs)

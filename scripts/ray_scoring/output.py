@@ -140,6 +140,11 @@ class Output:
         self._is_open = False
         self._drop_lock()
 
+    def remove_parts_of_the_whole(self) -> None:
+        """That a kill has left behind beside a complete file. Throws InputError."""
+        if not self._kind.is_folder and self.manifest.is_complete:
+            self._remove(self._part_names())
+
     def close(self) -> None:
         """Rows are missing; what is there can be resumed."""
         if self._is_open:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from versions import Range, merged
 
 _OTHER_ENDS, _CLOSING = "。！？｡।॥", "」』”’）〉》"
+EDITION = 2
+"""Another one damages the same text otherwise: no run goes on across it."""
 SENTENCE_START = re.compile(
     r"(?:(?<=[.!?;:])|(?<=[.!?][\"')”’]))\s+(?=[\"'“‘(]?[A-Z])|\n{2,}|\n(?=- )"
     rf"|(?:(?<=[{_OTHER_ENDS}])|(?<=[{_OTHER_ENDS}][{_CLOSING}]))\s*(?=[^\s{_OTHER_ENDS}{_CLOSING}])"
@@ -95,7 +97,10 @@ def _split_long(sentences: Sequence[str], gaps: Sequence[str]) -> tuple[list[str
     """Those of more than LONG_SENTENCE characters at their line ends. Prose that is wrapped keeps its sentences."""
     out: tuple[list[str], list[str]] = [], []
     for sentence, gap in zip(sentences, gaps, strict=True):
-        parts = re.split(r"(\s*\n\s*)(?=\S)", sentence) if len(sentence) > LONG_SENTENCE else [sentence]
+        parts = re.split(r"(\n\s*)", sentence) if len(sentence) > LONG_SENTENCE else [sentence]
+        if len(parts) > 1 and not parts[-1]:  # it ends with a line end: no empty sentence behind it
+            *parts, last, _ = parts
+            gap = last + gap
         out[0].extend(parts[::2])
         out[1].extend([*parts[1::2], gap])
     return out

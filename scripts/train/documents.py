@@ -74,7 +74,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def _read(path: Path, text_field: str, id_field: str) -> Iterator[tuple[Document, str]]:
     if path.is_dir():
-        files = sorted([*path.rglob("*.txt"), *path.rglob("*.txt.gz")])
+        plain = set(path.rglob("*.txt"))
+        files = sorted(plain | {file for file in path.rglob("*.txt.gz") if _unpacked(file) not in plain})
         if not files:
             raise InputError(f"{path}: expected *.txt or *.txt.gz files in the folder, found none")
         for file in files:

@@ -34,6 +34,7 @@ import required_packages  # noqa: F401
 
 # isort: split
 from command_line import interrupted
+from damage import EDITION
 from data_options import parse_arguments, settings_of
 from documents import Document, Excerpt, pick_excerpts, read_documents
 from errors import InputError
@@ -136,6 +137,7 @@ def fingerprint_of(args: argparse.Namespace, documents: Sequence[Document]) -> d
     return json.loads(json.dumps(settings_of(args), default=vars)) | {
         "tokenizer_sha256": sha256_of(files[0]) if files else str(args.model),
         "documents_sha256": corpus_hash.hexdigest(),
+        "damages": EDITION,
     }
 
 

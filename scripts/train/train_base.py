@@ -109,8 +109,7 @@ def train(args: argparse.Namespace) -> None:
             log.add(loss.item())
             if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
                 log.report(step + 1, num_steps)
-            if step + 1 < num_steps:
-                state.after_step(step + 1)
+            state.after_step(step + 1)
     with state.saved_if_this_fails(num_steps):
         save_model(model, args.tokenizer, args.out)
 

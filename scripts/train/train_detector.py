@@ -220,8 +220,7 @@ def train(args: argparse.Namespace) -> None:
             log.add(loss.item(), log_odds.detach(), labels, kinds[known])
             if (step + 1) % args.log_every == 0 or step + 1 == num_steps:
                 log.report(step + 1, num_steps)
-            if step + 1 < num_steps:
-                state.after_step(step + 1)
+            state.after_step(step + 1)
     with state.saved_if_this_fails(num_steps):
         save_judge(model, letters, args.base, args.out, torch.float32)
 

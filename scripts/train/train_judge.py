@@ -267,8 +267,7 @@ def train(args: argparse.Namespace) -> None:
             if evaluated and ((step + 1) % args.eval_every == 0 or is_last):
                 found = evaluate(judge, evaluated, args.eval_documents)
                 log.write(step + 1, **{f"eval/{name}": value for name, value in found.items()})
-            if not is_last:
-                state.after_step(step + 1, is_wanted=(step + 1) % args.save_every == 0)
+            state.after_step(step + 1, is_wanted=(step + 1) % args.save_every == 0 and not is_last)
     with state.saved_if_this_fails(len(steps)):
         save_judge(model, letters, tokenizer_folder, args.out, DTYPES[args.dtype])
     say(f"{args.out}: a judge, after {len(steps)} steps" + (f": {shown(record)}" if record else ""))

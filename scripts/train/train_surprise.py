@@ -17,6 +17,7 @@ A run that was interrupted goes on from its last saved state when it is started 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 import sys
 import time
@@ -226,10 +227,19 @@ class SurpriseTrainer:
                     log.add((1 - (found - wanted).square().mean(0) / wanted.var(0)).tolist())
                 if (step + 1) % log_every == 0 or step + 1 == stage.num_steps:
                     log.report(stage, step + 1)
-                if state and step + 1 < stage.num_steps:
+                if state:
                     state.after_step(step + 1)
         self._model.model.norm.load_state_dict(norm.state_dict())
         return state
+
+
+def sha256_of_weights(model: Qwen2ForCausalLM) -> str:
+    """A state has what is learned alone; what it is learned from has to be the same when it goes on."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def train(args: argparse.Namespace) -> None:
@@ -243,7 +253,7 @@ def train(args: argparse.Namespace) -> None:
     num_base = base.config.num_hidden_layers
     batch = max(1, args.batch_tokens // WINDOW)
 
-    identity = identity_of(windows)
+    identity = identity_of(windows) | {"sha256 of the base's weights": sha256_of_weights(base)}
     earlier = None if args.overwrite else part_of_state(args.out)
     model: Qwen2ForCausalLM = base
     state = None

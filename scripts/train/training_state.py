@@ -46,9 +46,9 @@ def _loaded(path: Path, device: str) -> dict[str, Any]:
     """Throws InputError."""
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, UnpicklingError, ValueError, LookupError, AttributeError) as error:
         raise InputError(f"{path}: expected a state, found no whole one: {error}; --overwrite begins anew") from error
-    if "examples" not in state:
+    if not isinstance(state, dict) or "examples" not in state:
         raise InputError(f"{path}: written by an earlier form of this script; --overwrite begins anew")
     return state
 
@@ -65,9 +65,9 @@ def add_state_options(parser: argparse.ArgumentParser) -> None:
         type=positive_number,
         default=120.0,
         help="seconds between two saved states in OUT/train_state.pt, from which the same command goes on after an "
-        "interruption (default: 120; more where saving takes long)",
+        "interruption (default: 120; at least 20 times what saving takes)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="begin anew where OUT holds a checkpoint or a state")
+    parser.add_argument("--overwrite", action="store_true", help="begin anew where OUT holds a state, or a judge")
 
 
 class TrainingState:
@@ -111,10 +111,24 @@ class TrainingState:
     def after_step(self, step: int, is_wanted: bool = False) -> None:
         """Saves if it is wanted, if the last state is old enough, or after Ctrl-C, which then ends the run."""
         interval = max(self._args.save_seconds, WORK_PER_STATE * self._save_seconds)
-        if is_wanted or self._is_interrupted or time.monotonic() - self._saved_at >= interval:
+        if is_wanted or self._is_interrupted:
             self.save(step)
+        elif time.monotonic() - self._saved_at >= interval:
+            self._save_if_possible(step)
         if self._is_interrupted:
-            raise KeyboardInterrupt(f"{self._args.out} holds the state after step {step}, the same command goes on")
+            raise KeyboardInterrupt(self._how_to_go_on(step))
+
+    def _how_to_go_on(self, step: int) -> str:
+        same = "the same command without --overwrite" if self._args.overwrite else "the same command"
+        return f"{self._args.out} holds the state after step {step}, {same} goes on"
+
+    def _save_if_possible(self, step: int) -> None:
+        """What cannot be written now may be the next time, and the training does not need it."""
+        try:
+            self.save(step)
+        except InputError as error:
+            print(f"warning: no state saved: {error}", file=sys.stderr)
+            self._saved_at = time.monotonic()
 
     @contextmanager
     def saved_if_this_fails(self, step: int) -> Iterator[None]:

@@ -30,9 +30,18 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         with writing(path):
             yield partial
+            _sync(partial)
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync(file: Path) -> None:
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 @contextmanager
@@ -51,15 +60,17 @@ def alone_in(out: Path) -> Iterator[None]:
 
 
 def _locked(folder: Path) -> int:
-    while True:
+    for _ in range(_MOST_REMOVALS):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileExistsError, NotADirectoryError) as error:
-            raise InputError(f"{folder}: expected a folder, found a file") from error
+            found = "a link to none" if folder.is_symlink() and not folder.exists() else "a file"
+            raise InputError(f"{folder}: expected a folder, found {found}") from error
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            if folder.is_symlink():
-                raise InputError(f"{folder}: expected a folder, found a link to none") from None
             continue  # the other run removed it between the two
         except OSError as error:
             raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
@@ -74,3 +85,7 @@ def _locked(folder: Path) -> int:
             if os.path.samestat(os.fstat(lock), folder.stat()):
                 return lock
         os.close(lock)  # that folder was removed by the other run, made for nothing
+    raise InputError(f"{folder}: is removed as often as it is made")
+
+
+_MOST_REMOVALS = 100

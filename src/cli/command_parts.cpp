@@ -80,7 +80,8 @@ int finish_run(const FinishedRun& finished, const Options& options, const StopSi
   if (end == RunEnd::kInput && run.counts.num_scored_rows == 0 && !hint.empty()) {
     print_warning("no line could be scored: " + hint);
   }
-  if (!warning.empty()) print_warning(warning);
+  const bool has_seen_all = end == RunEnd::kInput && !options.shard && run.counts_before.num_lines == 0;
+  if (has_seen_all && !warning.empty()) print_warning(warning);
   if (end == RunEnd::kStopped) return 128 + stop.signal_number();
   if (const auto reason = stop_reason(end, run.counts); !reason.empty()) print_error(reason);
   return exit_code(end, run.counts, options.errors_ok);

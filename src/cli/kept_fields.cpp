@@ -16,8 +16,7 @@ std::string KeptFields::warning() const {
   if (!has_lines_ || unseen_.empty()) return "";
   std::string names;
   for (const std::string& name : unseen_) names += (names.empty() ? "" : ", ") + to_json_string(name);
-  return "--keep: no line of this run had " + (unseen_.size() == 1 ? "the field " : std::string("any of the fields ")) +
-         names;
+  return "--keep: no line had " + (unseen_.size() == 1 ? "the field " : std::string("any of the fields ")) + names;
 }
 
 }  // namespace prm_score

@@ -257,10 +257,13 @@ class OutputFile::Impl {
     num_rows_there = answered.num_rows();
     if (has_output) {
       expect_size(path_, answered.num_bytes, /*may_be_longer=*/false);
-      if (!there.rows_sha256.empty()) expect_rows(there.rows_sha256);
     } else {
       expect_size(partial(), answered.num_bytes, /*may_be_longer=*/true);
-      if (!is_complete()) find_rows_there();
+    }
+    if (!is_complete()) {
+      find_rows_there();
+    } else if (!there.rows_sha256.empty()) {
+      expect_rows(has_output ? path_ : partial(), there.rows_sha256);
     }
   }
 
@@ -278,15 +281,15 @@ class OutputFile::Impl {
     return shard ? "shard " + std::to_string(*shard) : "no shard";
   }
 
-  // Of a complete output. Throws Error if its rows are not those that were written.
-  void expect_rows(const std::string& expected) const {
-    const Descriptor file(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file.is_open()) throw file_error(path_, "cannot be read", errno);
+  // `rows`: the file of a complete output. Throws Error if its rows are not those that were written.
+  void expect_rows(const std::string& rows, const std::string& expected) const {
+    const Descriptor file(open(rows.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.is_open()) throw file_error(rows, "cannot be read", errno);
     Sha256 hash;
-    hash_file(file.get(), path_, answered.num_bytes, hash);
+    hash_file(file.get(), rows, answered.num_bytes, hash);
     const std::string found = hash.hex();
     if (found == expected) return;
-    throw Error(path_ + ": expected the rows that were written, found others: SHA-256 " + expected + " in its state, " +
+    throw Error(rows + ": expected the rows that were written, found others: SHA-256 " + expected + " in its state, " +
                 found + " now; --overwrite scores them again");
   }
 

@@ -21,9 +21,9 @@ std::string warning(std::vector<std::string> names, std::initializer_list<const 
 }
 
 TEST(KeptFieldsTest, WhatNoLineHasIsNamed) {
-  EXPECT_EQ(warning({"lable"}, {"{}", "{}"}), "--keep: no line of this run had the field \"lable\"");
+  EXPECT_EQ(warning({"lable"}, {"{}", "{}"}), "--keep: no line had the field \"lable\"");
   EXPECT_EQ(warning({"a", "b", "\"c\""}, {R"({"b":1})", "{}"}),
-            R"(--keep: no line of this run had any of the fields "a", "\"c\"")");
+            R"(--keep: no line had any of the fields "a", "\"c\"")");
 }
 
 TEST(KeptFieldsTest, OneLineIsEnough) {

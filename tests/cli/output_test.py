@@ -235,6 +235,13 @@ class OutputTest(program.ProgramTest):
             self.assertEqual(self.out.read_bytes(), whole)
             self.assertFalse(self.partial.exists())
 
+    def test_rows_changed_between_a_kill_and_the_renaming_are_refused(self):
+        self.score()
+        self.out.rename(self.partial)
+        self.partial.write_bytes(self.partial.read_bytes().replace(b'"num_chunks":1', b'"num_chunks":2', 1))
+        self.assert_stopped(self.score("--resume"), str(self.partial), "the rows that were written")
+        self.assertFalse(self.out.exists())
+
     def test_a_complete_output_that_has_been_changed_is_refused(self):
         self.score()
         whole = self.out.read_bytes()

@@ -69,7 +69,7 @@ class Rows(ProgramTest):
 
     def test_a_kept_field_that_no_line_has_is_told(self):
         data = b'{"text":"a","label":1}\n{"text":"b"}\n[]\n'
-        told = b'prm-score: --keep: no line of this run had the field "lable"\n'
+        told = b'prm-score: --keep: no line had the field "lable"\n'
         for progress in ("plain", "none"):
             process = run("--keep", "lable,label", "--progress", progress, "--errors-ok", stdin=data)
             self.assertEqual((process.returncode, process.stderr.count(told)), (0, 1), process.stderr)
@@ -77,6 +77,16 @@ class Rows(ProgramTest):
         self.assertIn(told, run("pairs", "--keep", "lable", stdin=pair).stderr)
         self.assertNotIn(b"--keep", run("pairs", "--keep", "label", stdin=pair).stderr)
         self.assertNotIn(b"--keep", run("--keep", "label", stdin=b"").stderr)
+        for part in (("--shard", 0, "--num-shards", 2), ("--max-errors", 1)):  # other lines may have it
+            self.assertNotIn(b"--keep", run("--keep", "lable", *part, stdin=data).stderr)
+
+    def test_a_kept_field_of_rows_before_a_resume_is_no_missing_one(self):
+        docs = self.write("docs.jsonl", line(label=1) + b"?\n" + line())
+        arguments = (docs, "--keep", "label", "--output", self.folder / "rows.jsonl")
+        self.assertEqual(run(*arguments, "--max-errors", 1).returncode, 1)
+        done = run(*arguments, "--resume")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertNotIn(b"--keep", done.stderr)
 
     def test_spans_and_skipped_chunks(self):
         output = run("--spans", "--first-chunk", "skip", stdin=line("caf\u00e9 " * 70)).stdout

@@ -1,5 +1,5 @@
-// kept_fields.h - what to tell the user of a run whose --keep names a field that is nowhere: most often a slip of the
-// pen, which the rows alone would show only when somebody misses the field in them.
+// kept_fields.h - what to tell the user of a run over a whole input whose --keep names a field that is nowhere: most
+// often a slip of the pen, which the rows alone would show only when somebody misses the field in them.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ class KeptFields {
   // `names`: of --keep.
   explicit KeptFields(std::vector<std::string> names) : unseen_(std::move(names)) {}
 
-  // A line of this run; one that is no object does not count.
+  // A line; one that is no object does not count.
   void add(const RowOrigin& line);
 
   // Names what no line had; empty if each was somewhere, or there was no line.

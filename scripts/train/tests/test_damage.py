@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import time
 from collections import Counter
 
 import pytest
@@ -174,6 +175,15 @@ def test_splices_of_prose_are_those_of_the_shipped_judge() -> None:
 )
 def test_sentence_ends_of_other_scripts(text: str, sentences: list[str], gaps: list[str]) -> None:
     assert split_sentences(text) == (sentences, gaps)
+
+
+def test_white_space_takes_no_time() -> None:
+    text = "word " * 200 + "\n " * 5000 + "\n\nMore. " + " " * 20_000
+    began = time.process_time()
+    sentences, gaps = split_sentences(text)
+    assert time.process_time() - began < 2
+    assert "".join(s + gap for s, gap in zip(sentences, gaps, strict=True)) == text
+    assert all(sentences[:-1])
 
 
 def test_line_ends_part_only_what_is_no_sentence() -> None:

@@ -71,6 +71,12 @@ def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
         read_documents([path])
 
 
+def test_a_packed_text_beside_the_plain_one_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"one"))
+    assert [document.text for document in read_documents([tmp_path])] == ["one"]
+
+
 def test_gzip_is_read_whatever_its_name(tmp_path: Path) -> None:
     folder = tmp_path / "books"
     folder.mkdir()

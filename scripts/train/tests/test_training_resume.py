@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -248,3 +249,67 @@ def test_detector_and_surprise_go_on_to_the_same_file(
     assert module.main([*command, str(whole)]) == 0
     assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert not (out / "train_state.pt").exists()
+
+
+def surprise_command(tmp_path: Path) -> list[str]:
+    versions = write_versions(tmp_path / "versions.jsonl", num_documents=3)
+    heads = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 2}
+    base = write_base(tmp_path / "base", **heads, num_hidden_layers=1)
+    options = ("--base", base, "--versions", versions, "--batch-tokens", 512, "--token-steps", 2, "--mean-steps", 2)
+    return [*map(str, (*options, "--log-every", 1, "--out", tmp_path / "out"))]
+
+
+def interrupted_surprise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: int) -> list[str]:
+    command, take_step, taken = surprise_command(tmp_path), train_surprise.take_step, []
+
+    def step_and_interrupt(*args: Any) -> None:
+        taken.append(args)
+        if len(taken) == at_step:
+            os.kill(os.getpid(), signal.SIGINT)
+        take_step(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_surprise, "take_step", step_and_interrupt)
+        assert train_surprise.main(command) == 130
+    assert len(taken) == at_step
+    return command
+
+
+@pytest.mark.parametrize("at_step", [2, 4])
+def test_ctrl_c_in_the_last_step_of_a_stage_ends_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], at_step: int
+) -> None:
+    command = interrupted_surprise(tmp_path, monkeypatch, at_step)
+    assert "holds the state after step 2, the same command goes on" in capsys.readouterr().err
+    assert train_surprise.main(command) == 0
+    whole = tmp_path / "whole"
+    assert train_surprise.main([*command[:-1], str(whole)]) == 0
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_another_base_under_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = interrupted_surprise(tmp_path, monkeypatch, 1)
+    heads = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 2}
+    write_base(tmp_path / "base", seed=6, **heads, num_hidden_layers=1)
+    assert train_surprise.main(command) == 1
+    assert "sha256 of the base's weights: the interrupted run had " in capsys.readouterr().err
+
+
+def test_a_state_that_cannot_be_written_by_time_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training_state, "WORK_PER_STATE", 0.0)
+    monkeypatch.setattr(training_state.torch, "save", full_disk)
+    assert train_base.main(base_command(tmp_path, tmp_path / "out", 3)) == 0
+    assert "warning: no state saved: " in capsys.readouterr().err
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train_base.main(base_command(tmp_path, Path("/proc/no/out"), 3)) == 1
+    assert "/proc/no/out: cannot be made: " in capsys.readouterr().err
