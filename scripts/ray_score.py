@@ -127,7 +127,12 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         metavar="PATH",
         help="on the workers; default: build/prm-score here if it is there, else on their PATH",
     )
-    add("--progress", choices=("plain", "none"), default="plain", help="what goes on and a line every 10 seconds, or errors only")
+    add(
+        "--progress",
+        choices=("plain", "none"),
+        default="plain",
+        help="what goes on and a line every 10 seconds, or errors only",
+    )
     own, scorer = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
     args = parser.parse_args(own)
     args.scorer_options = tuple(scorer)

@@ -120,7 +120,9 @@ class Output:
         if not self._kind.is_folder:
             return []
         ours = {self._manifest_place.path.rsplit("/", 1)[-1], _SUCCESS, *self._part_names()}
-        return [name for name in storage.names_in(self._folder) if name not in ours and not name.endswith(storage.ASIDE)]
+        return [
+            name for name in storage.names_in(self._folder) if name not in ours and not name.endswith(storage.ASIDE)
+        ]
 
     def finish(self) -> None:
         """All blocks are there. Throws InputError."""
@@ -187,7 +189,8 @@ class Output:
             return _SUCCESS in storage.names_in(self._folder) and not self._damaged_blocks(there)
         if storage.sha256_of(self._target) != there.output_sha256:
             raise InputError(
-                f"{self._target.name}: was complete, but is not what was written there (sha256); --overwrite begins anew"
+                f"{self._target.name}: was complete, but is not what was written there (sha256); --overwrite begins "
+                "anew"
             )
         return True
 

@@ -241,7 +241,12 @@ def accuracy(model: Model) -> str:
     _, worst, of = max(held_out, key=lambda one: one[0])
     scaling = max(model.scaling, key=lambda one: abs(one.error))
     shares = model.busy_shares
-    busy = f" Two threads keep two cores {median(shares):.0%} busy (m), which the workers below count; more were not measured." if shares else ""
+    busy = (
+        f" Two threads keep two cores {median(shares):.0%} busy (m), which the workers below count; more were not "
+        "measured."
+        if shares
+        else ""
+    )
     return (
         f"On documents that it did not see the fit says {too(worst.error)} at worst ({worst.name}, {of.title}, "
         f"{of.dtype}), the scaling from {JUDGES[SMALL].title} to a measured {JUDGES[LARGER].title} "
