@@ -56,17 +56,16 @@ def share_of_ceiling(checkpoint: Json, measured: Json, dtype: str) -> float | No
     return share_of_rate(checkpoint, measured, dtype, "gflops")
 
 
-def share_of_rate(checkpoint: Json, measured: Json, dtype: str, rate: str) -> float | None:
+def share_of_rate(checkpoint: Json, measured: Json, dtype: str, rate: str, more_flops: int = 0) -> float | None:
     """`rate`: gflops, of a short burst; sustained_gflops, kept up for seconds."""
     found = checkpoint["ceiling"].get(dtype, {}).get(rate)
-    return gflops(checkpoint, measured) / found if found else None
+    return gflops(checkpoint, measured, more_flops) / found if found else None
 
 
 def share_with_attention(checkpoint: Json, measured: Json, dtype: str) -> float | None:
     """As share_of_ceiling, attention's products counted; None for results of a time before they were."""
-    found = checkpoint["ceiling"].get(dtype, {}).get("gflops")
     attention = measured["plan"].get("attention_flops")
-    return gflops(checkpoint, measured, attention) / found if found and attention else None
+    return share_of_rate(checkpoint, measured, dtype, "gflops", attention) if attention else None
 
 
 def ratio_cell(found: Json | None, num_documents: int, with_spread: bool = False) -> str:

@@ -158,7 +158,8 @@ def writing(place: Place, aside: str = ASIDE) -> Iterator[Any]:
                 _sync(temporary.path)
             place.filesystem.move(temporary.path, place.path)
         except BaseException:
-            _remove_if_possible(temporary)
+            with suppress(InputError):
+                remove(temporary)
             raise
     except OSError as error:
         raise InputError(f"{place.name}: cannot be written: {reason(error)}") from error
@@ -190,11 +191,6 @@ def remove_files(folder: Place, names: list[str]) -> None:
     """Throws InputError."""
     for name in names:
         remove(folder.inside(name))
-
-
-def _remove_if_possible(place: Place) -> None:
-    with suppress(OSError):
-        place.filesystem.delete_file(place.path)
 
 
 def remove(place: Place) -> None:

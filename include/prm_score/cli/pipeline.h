@@ -45,9 +45,9 @@ RunEnd run_pipeline(JsonlReader& reader, const AnswerDocument& answer, JsonlWrit
 // Of a run whose output nobody reads any more: 128 + SIGPIPE, as if that signal had ended it.
 inline constexpr int kClosedPipeExitCode = 141;
 
-// Exit code of a run that no Error and no signal ended: 0, 1 or 3.
 inline constexpr int kSomeRowsAreBad = 3;
 
+// Exit code of a run that no Error and no signal ended: 0, 1 or kSomeRowsAreBad.
 [[nodiscard]] int exit_code(RunEnd end, const RunCounts& counts, bool errors_ok);
 
 }  // namespace prm_score

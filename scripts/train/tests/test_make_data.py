@@ -233,12 +233,17 @@ def test_real_contexts_and_sampled_contexts(
     assert after_sampled > 5
 
 
+def mark_document(documents: Path, index: int, mark: str) -> None:
+    """What the server does with this one stands in front of its text."""
+    lines = lines_of(documents)
+    lines[index]["text"] = mark + lines[index]["text"]
+    documents.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
 def test_goes_on_after_the_server_was_killed(
     documents: Path, tmp_path: Path, start_server: Callable[..., ServerProcess]
 ) -> None:
-    lines = lines_of(documents)
-    lines[2]["text"] = "[[id=slow hang=2 times=1]] " + lines[2]["text"]
-    documents.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    mark_document(documents, 2, "[[id=slow hang=2 times=1]] ")
     server, out = start_server(), tmp_path / "out"
     options = ("--sampler", f"openai:{server.url}/v1#m", "--batch", "1", "--min-chunks", "4", "--alternatives", "1")
     process = subprocess.Popen(command(documents, out, *options), stderr=subprocess.PIPE, text=True)
@@ -325,9 +330,7 @@ def test_another_tokenizer_or_context_is_refused(
 def test_a_second_run_into_the_same_folder_is_refused(
     documents: Path, tmp_path: Path, start_server: Callable[..., ServerProcess]
 ) -> None:
-    lines = lines_of(documents)
-    lines[0]["text"] = "[[id=slow hang=60 times=1]] " + lines[0]["text"]
-    documents.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    mark_document(documents, 0, "[[id=slow hang=60 times=1]] ")
     server, out = start_server(), tmp_path / "out"
     options = ("--sampler", f"openai:{server.url}/v1#m", "--kinds", "sampled")
     first = subprocess.Popen(command(documents, out, *options), stderr=subprocess.DEVNULL)
